@@ -1,0 +1,25 @@
+//! The job model: what a user asks for, as types in which the wrong thing can't be said.
+
+mod container_job;
+mod demands;
+mod env;
+mod image;
+mod mounts;
+mod network;
+mod platform;
+mod resources;
+mod secrets;
+mod security;
+mod template;
+
+pub use container_job::{ContainerJob, GroupMembership, JobOverrides, PreferredExecutor, Principal};
+pub use demands::{CheckedJob, Demand};
+pub use env::{EnvName, EnvVar};
+pub use image::{ImageReference, ImageSource, PullPolicy, RegistryCredentials};
+pub use mounts::{Mount, MountSource, Tmpfs, VolumeName};
+pub use network::{Network, NetworkAlias, NetworkName};
+pub use platform::Platform;
+pub use resources::{GpuRequest, Resources};
+pub use secrets::{SecretBinding, SecretDelivery, SecretName, SecretReference};
+pub use security::SecurityProfile;
+pub use template::{JobName, JobTemplate, LabelKey, LabelValue};

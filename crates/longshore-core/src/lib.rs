@@ -1,0 +1,56 @@
+//! The contract of Longshore: what a container job is, what a place that runs one promises, and what is
+//! convenient on top of that.
+//!
+//! Begin with [`ContainerExecutor`], the trait that every place fulfils; [`JobTemplate`] and [`ContainerJob`],
+//! what is asked of it; and [`Runner`], which takes one job through the whole of it.
+
+pub mod clock;
+pub mod layers;
+pub mod registry;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+mod capability;
+mod error;
+mod executor;
+mod harvest;
+mod host;
+mod ids;
+mod job;
+mod launch;
+mod logs;
+mod plan;
+mod run;
+mod secrets;
+mod signal;
+mod status;
+mod text;
+mod units;
+mod violation;
+
+pub use capability::{Capabilities, Capability, LaunchIdempotency};
+pub use clock::{Clock, SystemClock, TokioClock};
+pub use error::{Advice, Error, ErrorKind, Result};
+pub use executor::{ContainerExecutor, EventStream, ExecutionEvent, PrepareProgress, Progress};
+pub use harvest::{Artifact, Harvest, LogSummary, Measured, StoredDuration, Usage};
+pub use host::{ExecutionHost, Finding, Health, HostFacts};
+pub use ids::{ContainerName, ExecutorType, HostName, JobId, LaunchToken, Owner};
+pub use job::{
+    CheckedJob, ContainerJob, Demand, EnvName, EnvVar, GpuRequest, GroupMembership, ImageReference, ImageSource,
+    JobName, JobOverrides, JobTemplate, LabelKey, LabelValue, Mount, MountSource, Network, NetworkAlias, NetworkName,
+    Platform, PreferredExecutor, Principal, PullPolicy, RegistryCredentials, Resources, SecretBinding, SecretDelivery,
+    SecretName, SecretReference, SecurityProfile, Tmpfs, VolumeName,
+};
+pub use launch::{ExecutionHandle, LaunchRequest, LaunchSearch, OwnedExecution};
+pub use logs::{LogCompleteness, LogCursor, LogPage, LogQuery, LogRecord, LogStream};
+pub use plan::{Grant, HostSettings, Plan};
+pub use registry::{ExecutorContext, ExecutorKind, ExecutorRegistry};
+pub use run::{
+    CapturedLogs, Cleanup, DEFAULT_GRACE, Launched, LogDelivery, Patience, RunEvent, RunObserver, RunOutcome, Runner,
+    StopLevel, StopSwitch, follow_logs, launch_once, run, wait,
+};
+pub use secrets::{LocalSecrets, SecretResolver};
+pub use signal::Signal;
+pub use status::{Cause, Evidence, ExecutionStatus, JobStatus, StopReason, StopRequest, Termination};
+pub use units::{ByteSize, Cpu};
+pub use violation::{Violation, Violations};
