@@ -166,6 +166,19 @@ impl Error {
         self
     }
 
+    /// The same error once more, for each of several questions that one refusal answers; without its source.
+    #[must_use]
+    pub fn repeated(&self) -> Self {
+        Self(Box::new(Inner {
+            kind: self.0.kind,
+            advice: self.0.advice,
+            operation: self.0.operation,
+            message: self.0.message.clone(),
+            context: self.0.context.clone(),
+            source: None,
+        }))
+    }
+
     /// What went wrong.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {

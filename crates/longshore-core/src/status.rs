@@ -191,6 +191,13 @@ impl Evidence {
         Self::default()
     }
 
+    /// The same facts, which leave room for another cause.
+    #[must_use]
+    pub fn left_open(mut self) -> Self {
+        self.complete = false;
+        self
+    }
+
     /// The same with one more fact.
     #[must_use]
     pub fn with_fact(mut self, name: impl Into<String>, value: impl ToString) -> Self {

@@ -116,10 +116,7 @@ impl ContainerExecutor for TimeoutLayer {
         let asked = async { Ok(self.inner.check_statuses(handles).await) };
         match self.limit("check_statuses", self.timeouts.ask, asked).await {
             Ok(answers) => answers,
-            Err(error) => handles
-                .iter()
-                .map(|_| Err(Error::new(error.kind(), error.message()).with_operation("check_statuses")))
-                .collect(),
+            Err(error) => handles.iter().map(|_| Err(error.repeated())).collect(),
         }
     }
 

@@ -1,0 +1,308 @@
+//! Talks to the engine. Every answer leaves this file either as what was asked for or as Longshore's error.
+
+use bollard::{
+    API_DEFAULT_VERSION, BollardRequest, Docker, body_full,
+    models::{
+        ContainerCreateBody, ContainerInspectResponse, ContainerStatsResponse, ContainerSummary, EventMessage,
+        ImageInspect, SystemInfo, SystemVersion,
+    },
+    query_parameters::{
+        EventsOptions, EventsOptionsBuilder, KillContainerOptionsBuilder, ListContainersOptionsBuilder,
+        RemoveContainerOptionsBuilder, StatsOptionsBuilder, UploadToContainerOptionsBuilder,
+    },
+};
+use bytes::Bytes;
+use futures::{Stream, StreamExt, TryStreamExt};
+use http_body_util::BodyExt;
+use hyper::{Method, Request, Response, body::Incoming};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use longshore_core::{Error, ErrorKind, Result, Signal};
+use serde::Serialize;
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use tokio::sync::OnceCell;
+
+use crate::{
+    mapping::errors,
+    transport::{Connector, Endpoint},
+};
+
+/// How long the engine may take to answer a question. Its start of a container takes the longest.
+const ANSWER: Duration = Duration::from_secs(120);
+
+type Body = <BollardRequest as IntoBody>::Body;
+
+/// Names the body type of bollard's requests, so that our own requests share its connections.
+trait IntoBody {
+    type Body;
+}
+
+impl<B> IntoBody for Request<B> {
+    type Body = B;
+}
+
+/// One engine, and the connections to it.
+pub(crate) struct Engine {
+    endpoint: Endpoint,
+    http: Client<Connector, Body>,
+    docker: OnceCell<Docker>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    pub(crate) fn new(endpoint: Endpoint) -> Self {
+        let http = Client::builder(TokioExecutor::new()).build(Connector(endpoint.clone()));
+        Self { endpoint, http, docker: OnceCell::new() }
+    }
+
+    /// bollard over our own connections, speaking the version that the engine speaks.
+    async fn docker(&self) -> Result<&Docker> {
+        self.docker
+            .get_or_try_init(|| async {
+                let http = self.http.clone();
+                let transport = move |request: BollardRequest| {
+                    let answer = http.request(request);
+                    async move { answer.await.map_err(bollard::errors::Error::from) }
+                };
+                let docker = Docker::connect_with_custom_transport(
+                    transport,
+                    Some("http://engine"),
+                    ANSWER.as_secs(),
+                    API_DEFAULT_VERSION,
+                );
+                docker
+                    .map_err(|error| self.error("connect", error))?
+                    .negotiate_version()
+                    .await
+                    .map_err(|error| self.error("connect", error))
+            })
+            .await
+    }
+
+    fn error(&self, operation: &'static str, error: bollard::errors::Error) -> Error {
+        errors::from_bollard(error, &self.endpoint).with_operation(operation)
+    }
+
+    pub(crate) async fn version(&self) -> Result<SystemVersion> {
+        self.docker().await?.version().await.map_err(|error| self.error("version", error))
+    }
+
+    pub(crate) async fn info(&self) -> Result<SystemInfo> {
+        self.docker().await?.info().await.map_err(|error| self.error("info", error))
+    }
+
+    /// Creates a container and returns its id. Sent by ourselves: bollard writes request bodies to the debug
+    /// log, and secrets that are delivered as variables are in this one.
+    pub(crate) async fn create(
+        &self,
+        name: &str,
+        platform: Option<&str>,
+        body: &ContainerCreateBody,
+    ) -> Result<String> {
+        #[derive(Serialize)]
+        struct Query<'a> {
+            name: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            platform: Option<&'a str>,
+        }
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Created {
+            id: String,
+        }
+        let payload = serde_json::to_vec(body).map_err(|error| self.error("create", error.into()))?;
+        let asked = self.send(Method::POST, "/containers/create", Query { name, platform }, payload.into());
+        let response = self.within("create", asked).await?;
+        let answer =
+            response.into_body().collect().await.map_err(|error| self.error("create", error.into()))?.to_bytes();
+        let created: Created = serde_json::from_slice(&answer).map_err(|error| self.error("create", error.into()))?;
+        Ok(created.id)
+    }
+
+    pub(crate) async fn start(&self, id: &str) -> Result<()> {
+        let started = self.docker().await?.start_container(id, None).await;
+        started.map_err(|error| self.error("start", error))
+    }
+
+    pub(crate) async fn inspect(&self, id: &str) -> Result<ContainerInspectResponse> {
+        let inspected = self.docker().await?.inspect_container(id, None).await;
+        inspected.map_err(|error| self.error("inspect", error))
+    }
+
+    pub(crate) async fn list(&self, label: String) -> Result<Vec<ContainerSummary>> {
+        let filters = HashMap::from([("label", vec![label.as_str()])]);
+        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        let listed = self.docker().await?.list_containers(Some(options)).await;
+        listed.map_err(|error| self.error("list", error))
+    }
+
+    /// Removes a container that has ended, and its anonymous volumes. The engine refuses a running one.
+    pub(crate) async fn remove(&self, id: &str) -> Result<()> {
+        let options = RemoveContainerOptionsBuilder::new().v(true).build();
+        let removed = self.docker().await?.remove_container(id, Some(options)).await;
+        removed.map_err(|error| self.error("remove", error))
+    }
+
+    /// Asks the engine to stop a container: signal, wait, kill, in its own hands. False when it had already ended.
+    pub(crate) async fn stop(&self, id: &str, grace_seconds: u64) -> Result<bool> {
+        #[derive(Serialize)]
+        struct Query {
+            t: u64,
+        }
+        let path = format!("/containers/{id}/stop");
+        let asked = self.send(Method::POST, &path, Query { t: grace_seconds }, Bytes::new());
+        let limit = ANSWER.saturating_add(Duration::from_secs(grace_seconds));
+        let response = self.within_limit("stop", limit, asked).await?;
+        Ok(response.status() != hyper::StatusCode::NOT_MODIFIED)
+    }
+
+    /// False when it had already ended.
+    pub(crate) async fn kill(&self, id: &str, signal: Signal) -> Result<bool> {
+        let options = KillContainerOptionsBuilder::new().signal(&signal.to_string()).build();
+        let killed = self.docker().await?.kill_container(id, Some(options)).await;
+        match killed.map_err(|error| self.error("kill", error)) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::Conflict => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) async fn upload(&self, id: &str, folder: &str, archive: Bytes) -> Result<()> {
+        let options = UploadToContainerOptionsBuilder::new().path(folder).build();
+        let uploaded = self.docker().await?.upload_to_container(id, Some(options), body_full(archive)).await;
+        uploaded.map_err(|error| self.error("upload", error))
+    }
+
+    pub(crate) async fn image(&self, name: &str) -> Result<ImageInspect> {
+        self.docker().await?.inspect_image(name).await.map_err(|error| self.error("inspect image", error))
+    }
+
+    /// One sample of a running container's usage.
+    pub(crate) async fn sample(&self, id: &str) -> Result<Option<ContainerStatsResponse>> {
+        let options = StatsOptionsBuilder::new().stream(false).one_shot(true).build();
+        let mut samples = std::pin::pin!(self.docker().await?.stats(id, Some(options)));
+        samples.try_next().await.map_err(|error| self.error("stats", error))
+    }
+
+    /// Pulls an image; each item is a step of the pull.
+    pub(crate) async fn pull(
+        &self,
+        options: bollard::query_parameters::CreateImageOptions,
+        credentials: Option<bollard::auth::DockerCredentials>,
+    ) -> Result<impl Stream<Item = Result<bollard::models::CreateImageInfo>> + '_> {
+        let steps = self.docker().await?.create_image(Some(options), None, credentials);
+        Ok(steps.map_err(|error| errors::from_pull(error, &self.endpoint)))
+    }
+
+    /// The engine's events from now on; the subscription holds once this returns.
+    pub(crate) async fn events(&self, filters: HashMap<String, Vec<String>>) -> Result<Response<Incoming>> {
+        #[derive(Serialize)]
+        struct Query {
+            filters: String,
+        }
+        let filters = serde_json::to_string(&filters).map_err(|error| self.error("events", error.into()))?;
+        let asked = self.send(Method::GET, "/events", Query { filters }, Bytes::new());
+        self.within("events", asked).await
+    }
+
+    /// The events of one container between two times, as far as the engine remembers them.
+    pub(crate) async fn past_events(&self, id: &str, since: i64, until: i64) -> Result<Vec<EventMessage>> {
+        let filters = HashMap::from([("type", vec!["container"]), ("container", vec![id])]);
+        let options: EventsOptions =
+            EventsOptionsBuilder::new().since(&since.to_string()).until(&until.to_string()).filters(&filters).build();
+        let events = self.docker().await?.events(Some(options));
+        events.map(|event| event.map_err(|error| self.error("events", error))).try_collect().await
+    }
+
+    /// A container's log as the engine frames it. Answers only when there is something to read: the engine sends
+    /// no header before the first record, so nothing here limits the time to it.
+    pub(crate) async fn logs(&self, id: &str, query: &LogsQuery) -> Result<Response<Incoming>> {
+        self.docker().await?;
+        self.send(Method::GET, &format!("/containers/{id}/logs"), query, Bytes::new()).await
+    }
+
+    async fn send(&self, method: Method, path: &str, query: impl Serialize, body: Bytes) -> Result<Response<Incoming>> {
+        let version = self.docker().await?.client_version();
+        let query = serde_urlencoded::to_string(query).map_err(|error| self.error("send", error.into()))?;
+        let uri = format!("http://engine/v{}.{}{path}?{query}", version.major_version, version.minor_version);
+        let request = Request::builder()
+            .method(method)
+            .uri(uri)
+            .header(hyper::header::CONTENT_TYPE, "application/json")
+            .body(body_full(body))
+            .map_err(|error| self.error("send", error.into()))?;
+        let response = self.http.request(request).await.map_err(|error| self.error("send", error.into()))?;
+        if response.status().is_success() || response.status() == hyper::StatusCode::NOT_MODIFIED {
+            return Ok(response);
+        }
+        Err(self.refusal(response).await)
+    }
+
+    async fn refusal(&self, response: Response<Incoming>) -> Error {
+        #[derive(serde::Deserialize)]
+        struct Refusal {
+            message: String,
+        }
+        let status_code = response.status().as_u16();
+        let body = http_body_util::Limited::new(response.into_body(), 64 << 10)
+            .collect()
+            .await
+            .map(http_body_util::Collected::to_bytes);
+        let body = body.unwrap_or_default();
+        let message = serde_json::from_slice::<Refusal>(&body).map_or_else(
+            |_| String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned(),
+            |refusal| refusal.message,
+        );
+        errors::from_bollard(bollard::errors::Error::DockerResponseServerError { status_code, message }, &self.endpoint)
+    }
+
+    async fn within<T>(&self, operation: &'static str, asked: impl Future<Output = Result<T>>) -> Result<T> {
+        self.within_limit(operation, ANSWER, asked).await
+    }
+
+    async fn within_limit<T>(
+        &self,
+        operation: &'static str,
+        limit: Duration,
+        asked: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        match tokio::time::timeout(limit, asked).await {
+            Ok(answer) => answer.map_err(|error| error.with_operation(operation)),
+            Err(_) => Err(self.error(operation, bollard::errors::Error::RequestTimeoutError)),
+        }
+    }
+}
+
+/// Which part of a log the engine is to send.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct LogsQuery {
+    stdout: bool,
+    stderr: bool,
+    timestamps: bool,
+    follow: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tail: Option<u32>,
+}
+
+impl LogsQuery {
+    const ALL: Self = Self { stdout: true, stderr: true, timestamps: true, follow: false, since: None, tail: None };
+
+    /// All from the given time (`SECONDS.NANOSECONDS`), and what comes.
+    pub(crate) fn following(since: Option<String>) -> Self {
+        Self { follow: true, since, ..Self::ALL }
+    }
+
+    /// Only the last record.
+    pub(crate) fn last_record() -> Self {
+        Self { tail: Some(1), ..Self::ALL }
+    }
+}
+
+/// Shared by everything that works for one host.
+pub(crate) type SharedEngine = Arc<Engine>;

@@ -1,0 +1,142 @@
+//! How a host with a Docker Engine is configured.
+
+use longshore_core::{ByteSize, Error, ErrorKind, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeSet, path::PathBuf};
+
+/// The settings of one Docker host. Everything has a default: an empty section is the local engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct DockerConfig {
+    /// Where the engine answers: `unix:///PATH`, `tcp://HOST:PORT`. Absent: `DOCKER_HOST`, else
+    /// `unix:///var/run/docker.sock`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Client certificates for `tcp://`. Absent: taken from `DOCKER_CERT_PATH` when `DOCKER_TLS_VERIFY` is set
+    /// and `host` is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsFiles>,
+    /// Allows `tcp://` without TLS to an address that is not loopback. Whoever can reach such a socket is root
+    /// on its machine.
+    pub allow_plain_tcp: bool,
+    /// The engine's log driver for jobs; absent, `local` where the engine has it, else the engine's default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_driver: Option<String>,
+    /// How many bytes of a job's log are kept when the job does not say.
+    pub log_cap: ByteSize,
+    /// The most processes of a job that does not say.
+    pub pids_limit: u32,
+    /// Docker's own configuration file, whose registry credentials are used for images; absent,
+    /// `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub docker_config: Option<PathBuf>,
+    /// What the operator of this host allows to jobs beyond the default.
+    pub allow: Allow,
+}
+
+impl Default for DockerConfig {
+    fn default() -> Self {
+        Self {
+            host: None,
+            tls: None,
+            allow_plain_tcp: false,
+            log_driver: None,
+            log_cap: ByteSize::from_mib(64),
+            pids_limit: 4096,
+            docker_config: None,
+            allow: Allow::default(),
+        }
+    }
+}
+
+/// The files of a TLS client, in PEM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct TlsFiles {
+    /// The authorities that the engine's certificate is checked against.
+    pub ca: PathBuf,
+    /// The client's certificate.
+    pub cert: PathBuf,
+    /// The client's private key.
+    pub key: PathBuf,
+}
+
+impl TlsFiles {
+    /// The files under the names that Docker gives them in a folder: `ca.pem`, `cert.pem`, `key.pem`.
+    #[must_use]
+    pub fn in_folder(folder: &std::path::Path) -> Self {
+        Self { ca: folder.join("ca.pem"), cert: folder.join("cert.pem"), key: folder.join("key.pem") }
+    }
+}
+
+/// What the operator of a host allows to jobs. By default nothing of the host is within their reach.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Allow {
+    /// Folders of the host that jobs may mount, with all that is below them.
+    pub bind_mounts: BTreeSet<PathBuf>,
+    /// Named volumes that jobs may mount.
+    pub volumes: BTreeSet<String>,
+    /// Networks of the host that jobs may join by name.
+    pub networks: BTreeSet<String>,
+    /// Whether jobs may use the host's own network.
+    pub host_network: bool,
+    /// Whether jobs may run under the engine's own security profile instead of Longshore's.
+    pub platform_profile: bool,
+    /// Capabilities, such as `NET_RAW`, that jobs may add to the default profile.
+    pub capabilities: BTreeSet<String>,
+    /// OCI runtimes of the engine that jobs may choose.
+    pub runtimes: BTreeSet<String>,
+}
+
+/// What only Docker knows of a job: the template's `executor_options.docker` section.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct DockerOptions {
+    /// Runs the engine's init as process 1, which reaps children and passes signals on.
+    pub init: bool,
+    /// The size of `/dev/shm`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shm_size: Option<ByteSize>,
+    /// The container's host name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+    /// The OCI runtime, where the host's operator allows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<String>,
+    /// Capabilities added to the default profile, where the host's operator allows them.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub add_capabilities: BTreeSet<String>,
+}
+
+impl DockerConfig {
+    /// Reads a host's `executor_config`; nothing at all is the default.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the key that is unknown or wrong.
+    pub fn from_value(value: &serde_json::Value) -> Result<Self> {
+        read_section(value, "executor_config")
+    }
+}
+
+impl DockerOptions {
+    /// Reads a job's `executor_options.docker`; nothing at all is the default.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the key that is unknown or wrong.
+    pub fn from_value(value: Option<&serde_json::Value>) -> Result<Self> {
+        value.map_or_else(|| Ok(Self::default()), |value| read_section(value, "executor_options.docker"))
+    }
+}
+
+fn read_section<T: serde::de::DeserializeOwned + Default>(value: &serde_json::Value, section: &str) -> Result<T> {
+    if value.is_null() {
+        return Ok(T::default());
+    }
+    T::deserialize(value).map_err(|error| Error::new(ErrorKind::Invalid, format!("{section}: {error}")))
+}

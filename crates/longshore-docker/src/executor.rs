@@ -1,0 +1,397 @@
+//! The executor: the contract, in the engine's terms.
+
+use async_trait::async_trait;
+use bollard::models::{ContainerInspectResponse, ContainerSummary, ContainerSummaryStateEnum as ListState};
+use longshore_core::{
+    Capabilities, Capability, CheckedJob, ContainerExecutor, Error, ErrorKind, EventStream, ExecutionHandle,
+    ExecutionHost, ExecutionStatus, ExecutorContext, ExecutorType, Finding, Harvest, Health, HostFacts, HostName,
+    LaunchIdempotency, LaunchRequest, LaunchSearch, LogPage, LogQuery, OwnedExecution, Owner, Plan, Progress, Result,
+    StopRequest, Termination,
+};
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    client::{Engine, SharedEngine},
+    config::DockerConfig,
+    events::Events,
+    execution::{Execution, file_name},
+    image,
+    launch::Launch,
+    locks::TokenLocks,
+    logs::remove_files,
+    mapping::{
+        facts,
+        labels::{self, HANDLE_VERSION, Identity, Metadata},
+        state::{self, Circumstances, Stage},
+    },
+    notes::{NotesFile, Sample},
+    plan, stop,
+    transport::Endpoint,
+};
+
+/// How long a harvest waits for the end of a log whose container has ended.
+const LOG_DRAIN: Duration = Duration::from_secs(60);
+
+/// Runs jobs as containers of one Docker Engine, or of Podman's service.
+#[derive(Debug)]
+pub struct DockerExecutor {
+    executor_type: ExecutorType,
+    host: HostName,
+    capabilities: Capabilities,
+    config: DockerConfig,
+    context: ExecutorContext,
+    folder: PathBuf,
+    engine: SharedEngine,
+    events: Events,
+    facts: Mutex<Option<Arc<HostFacts>>>,
+    executions: Mutex<HashMap<String, Arc<Execution>>>,
+    launches: TokenLocks,
+}
+
+impl DockerExecutor {
+    /// The executor of a host. Talks to nobody yet.
+    ///
+    /// # Errors
+    /// `Invalid` when the engine's address or its certificates are.
+    pub fn new(host: &ExecutionHost, config: DockerConfig, context: &ExecutorContext) -> Result<Self> {
+        let engine = Arc::new(Engine::new(Endpoint::from_config(&config)?));
+        Ok(Self {
+            executor_type: host.executor_type.clone(),
+            host: host.name.clone(),
+            capabilities: capabilities(&config),
+            folder: context.state_dir.join("docker").join(host.name.as_str()),
+            events: Events::new(engine.clone(), host.name.clone(), context.clock.clone()),
+            engine,
+            config,
+            context: context.clone(),
+            facts: Mutex::default(),
+            executions: Mutex::default(),
+            launches: TokenLocks::default(),
+        })
+    }
+
+    fn check(&self, handle: &ExecutionHandle) -> Result<()> {
+        handle.check_owner(&self.executor_type, &self.host, HANDLE_VERSION)
+    }
+
+    fn launch<'a>(&'a self, request: &'a LaunchRequest) -> Launch<'a> {
+        Launch {
+            engine: &self.engine,
+            clock: self.context.clock.as_ref(),
+            secrets: self.context.secrets.as_ref(),
+            request,
+        }
+    }
+
+    /// The container of a handle, or `None` when the engine has no such one.
+    async fn container(&self, handle: &ExecutionHandle) -> Result<Option<ContainerInspectResponse>> {
+        match self.engine.inspect(&handle.external_execution_id).await {
+            Ok(container) => Ok(Some(container)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn executions(&self) -> MutexGuard<'_, HashMap<String, Arc<Execution>>> {
+        self.executions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What this program holds of the execution; begins to follow it when it does not yet.
+    fn execution(&self, handle: &ExecutionHandle) -> Arc<Execution> {
+        let follow = || {
+            let metadata = self.metadata(handle);
+            Arc::new(Execution::follow(&self.engine, handle, &metadata, &self.folder, &self.context.clock))
+        };
+        self.executions().entry(handle.external_execution_id.clone()).or_insert_with(follow).clone()
+    }
+
+    /// Handles of version 1 have no metadata: they are of the host's defaults.
+    fn metadata(&self, handle: &ExecutionHandle) -> Metadata {
+        let defaults = || Metadata {
+            log_cap: self.config.log_cap,
+            log_driver: self.config.log_driver.clone().unwrap_or_else(|| "local".to_owned()),
+        };
+        serde_json::from_value(handle.executor_metadata.clone()).unwrap_or_else(|_| defaults())
+    }
+
+    fn notes(&self, handle: &ExecutionHandle) -> NotesFile {
+        NotesFile::new(&self.folder, &file_name(handle))
+    }
+
+    /// How a container that does not live any more has ended.
+    async fn termination(&self, handle: &ExecutionHandle, container: &ContainerInspectResponse) -> Termination {
+        let stop = self.notes(handle).read().stop;
+        let killed_by =
+            if stop.is_none() && state::needs_evidence(container) { self.last_kill(container).await } else { None };
+        state::termination(container, &Circumstances { stop, killed_by })
+    }
+
+    /// The last signal that the engine remembers to have sent; it forgets soon, and then there is no evidence.
+    async fn last_kill(&self, container: &ContainerInspectResponse) -> Option<longshore_core::Signal> {
+        let state = container.state.as_ref()?;
+        let since = state::time(state.started_at.as_deref())?.as_second();
+        let until = state::time(state.finished_at.as_deref())?.as_second() + 2;
+        let events = self.engine.past_events(container.id.as_deref()?, since, until);
+        let events = tokio::time::timeout(Duration::from_secs(10), events).await.ok()?.ok()?;
+        state::last_kill(&events)
+    }
+
+    async fn status(&self, handle: &ExecutionHandle, container: &ContainerInspectResponse) -> ExecutionStatus {
+        match state::live_status(container) {
+            Some(status) => status,
+            None => ExecutionStatus::Terminated(self.termination(handle, container).await),
+        }
+    }
+
+    fn not_found(handle: &ExecutionHandle, operation: &'static str) -> Error {
+        Error::new(ErrorKind::NotFound, "the engine has no such container")
+            .with_operation(operation)
+            .with_context("container", &handle.external_execution_id)
+    }
+}
+
+fn capabilities(config: &DockerConfig) -> Capabilities {
+    use Capability as C;
+    let always = [
+        C::RegistryImages,
+        C::PullAlways,
+        C::PullNever,
+        C::RegistryCredentials,
+        C::Platform,
+        C::Entrypoint,
+        C::Command,
+        C::Environment,
+        C::SecretFiles,
+        C::SecretVariables,
+        C::WorkingDirectory,
+        C::User,
+        C::NetworkNone,
+        C::NetworkPrivate,
+        C::NetworkHost,
+        C::NetworkNamed,
+        C::NetworkAliases,
+        C::BindMounts,
+        C::Volumes,
+        C::Tmpfs,
+        C::Labels,
+        C::MemoryLimit,
+        C::CpuLimit,
+        C::Gpu,
+        C::PidsLimit,
+        C::StopSignal,
+        C::StopGrace,
+        C::HardenedProfile,
+        C::PlatformProfile,
+        C::Stop,
+        C::OutOfMemoryEvidence,
+        C::SeparateStreams,
+        C::LogTimestamps,
+        C::Events,
+        C::ListOwned,
+    ];
+    let exact = config.log_driver.as_deref().is_none_or(|driver| driver == "local");
+    Capabilities::new(LaunchIdempotency::ByKey, always.into_iter().chain(exact.then_some(C::BinaryLogs)))
+}
+
+/// A running container's place in a list; `None` for one whose end must be looked at.
+fn listed_status(summary: &ContainerSummary) -> Option<ExecutionStatus> {
+    match summary.state {
+        Some(ListState::RUNNING | ListState::PAUSED | ListState::RESTARTING) => {
+            Some(ExecutionStatus::Running { started_at: None })
+        }
+        _ => None,
+    }
+}
+
+#[async_trait]
+impl ContainerExecutor for DockerExecutor {
+    fn executor_type(&self) -> &ExecutorType {
+        &self.executor_type
+    }
+
+    fn host(&self) -> &HostName {
+        &self.host
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn facts(&self) -> Option<Arc<HostFacts>> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn discover(&self) -> Result<Arc<HostFacts>> {
+        let version = self.engine.version().await?;
+        let info = self.engine.info().await?;
+        let found = Arc::new(facts::from_engine(&info, &version, self.context.clock.now()));
+        *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = Some(found.clone());
+        Ok(found)
+    }
+
+    fn plan(&self, job: &CheckedJob<'_>) -> Result<Plan> {
+        let facts = self.facts().ok_or_else(|| {
+            Error::new(ErrorKind::Unavailable, "nothing has been discovered of this host yet; discover first")
+                .with_operation("plan")
+        })?;
+        plan::plan(job, self, &self.config, &facts)
+    }
+
+    async fn prepare(&self, request: &LaunchRequest, progress: Progress) -> Result<()> {
+        let secrets = self.context.secrets.as_ref();
+        image::prepare(&self.engine, &request.plan.template, secrets, self.config.docker_config.as_ref(), &progress)
+            .await
+    }
+
+    async fn launch_job(&self, request: &LaunchRequest) -> Result<ExecutionHandle> {
+        let _one_at_a_time = self.launches.lock(request.token).await;
+        let handle = self.launch(request).run().await.map_err(|error| error.with_operation("launch_job"))?;
+        self.execution(&handle);
+        Ok(handle)
+    }
+
+    async fn find_launch(&self, request: &LaunchRequest) -> Result<LaunchSearch> {
+        self.launch(request).find().await.map_err(|error| error.with_operation("find_launch"))
+    }
+
+    async fn check_status(&self, handle: &ExecutionHandle) -> Result<ExecutionStatus> {
+        self.check(handle)?;
+        match self.container(handle).await? {
+            Some(container) => Ok(self.status(handle, &container).await),
+            None => Ok(ExecutionStatus::NotFound),
+        }
+    }
+
+    /// One list for all; only those that have ended are then looked at one by one, once.
+    async fn check_statuses(&self, handles: &[ExecutionHandle]) -> Vec<Result<ExecutionStatus>> {
+        let listed = match self.engine.list(labels::TOKEN.to_owned()).await {
+            Ok(listed) => listed,
+            Err(error) => return handles.iter().map(|_| Err(error.repeated())).collect(),
+        };
+        let listed: HashMap<&str, &ContainerSummary> =
+            listed.iter().filter_map(|summary| Some((summary.id.as_deref()?, summary))).collect();
+        let mut answers = Vec::with_capacity(handles.len());
+        for handle in handles {
+            let answer = match (self.check(handle), listed.get(handle.external_execution_id.as_str())) {
+                (Err(error), _) => Err(error),
+                (Ok(()), None) => Ok(ExecutionStatus::NotFound),
+                (Ok(()), Some(summary)) => match listed_status(summary) {
+                    Some(status) => Ok(status),
+                    None => self.check_status(handle).await,
+                },
+            };
+            answers.push(answer);
+        }
+        answers
+    }
+
+    async fn stop_job(&self, handle: &ExecutionHandle, stop: &StopRequest) -> Result<Termination> {
+        self.check(handle)?;
+        let id = &handle.external_execution_id;
+        let stopped = stop::stop(&self.engine, id, &self.notes(handle), stop, self.context.clock.as_ref()).await;
+        let container = stopped.map_err(|error| error.with_operation("stop_job"))?;
+        Ok(self.termination(handle, &container).await)
+    }
+
+    async fn get_logs(&self, handle: &ExecutionHandle, query: &LogQuery) -> Result<LogPage> {
+        self.check(handle)?;
+        let page = self.execution(handle).logs.page(query).await;
+        if page.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            self.forget(handle);
+        }
+        page.map_err(|error| error.with_operation("get_logs"))
+    }
+
+    async fn harvest_job(&self, handle: &ExecutionHandle) -> Result<Harvest> {
+        self.check(handle)?;
+        let container = self.container(handle).await?.ok_or_else(|| Self::not_found(handle, "harvest_job"))?;
+        if state::live_status(&container).is_some() {
+            let message = "the container still runs; wait for its end or stop it first";
+            return Err(Error::new(ErrorKind::StillRunning, message).with_operation("harvest_job"));
+        }
+        let execution = self.execution(handle);
+        let logs = execution.logs.summary(LOG_DRAIN).await.map_err(|error| error.with_operation("harvest_job"))?;
+        let termination = self.termination(handle, &container).await;
+        let usage = Sample::usage(execution.notes.read().sample, termination.run_time().unwrap_or_default());
+        Ok(Harvest::new(termination, logs, usage))
+    }
+
+    async fn cleanup(&self, handle: &ExecutionHandle) -> Result<()> {
+        self.check(handle)?;
+        match self.engine.remove(&handle.external_execution_id).await {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) if error.kind() == ErrorKind::Conflict => return self.refused_cleanup(handle, error).await,
+            Err(error) => return Err(error.with_operation("cleanup")),
+        }
+        self.forget(handle);
+        Ok(())
+    }
+
+    async fn list_owned(&self, owner: &Owner) -> Result<Vec<OwnedExecution>> {
+        let listed = self.engine.list(format!("{}={owner}", labels::OWNER)).await?;
+        Ok(listed.iter().filter_map(|summary| self.owned(summary)).collect())
+    }
+
+    async fn check_health(&self) -> Result<Health> {
+        let facts = self.discover().await?;
+        let missing =
+            ["memory", "cpu", "pids"].into_iter().filter(|limit| !facts::detail_has(&facts, facts::LIMITS, limit));
+        let missing: Vec<&str> = missing.collect();
+        let limits = if missing.is_empty() {
+            "memory, CPU and processes".to_owned()
+        } else {
+            format!("this engine can't limit {}", missing.join(", "))
+        };
+        let exact = facts::detail_has(&facts, facts::LOG_DRIVERS, "local");
+        let logs =
+            if exact { "the local driver keeps every byte" } else { "no local log driver: logs are marked as lossy" };
+        Ok(Health::new(vec![
+            Finding::new("engine", true, facts.engine.clone()),
+            Finding::new("limits", missing.is_empty(), limits),
+            Finding::new("logs", exact, logs),
+        ]))
+    }
+
+    async fn events(&self, owner: &Owner) -> Result<EventStream> {
+        Ok(self.events.listen(owner.clone()).await)
+    }
+}
+
+impl DockerExecutor {
+    fn owned(&self, summary: &ContainerSummary) -> Option<OwnedExecution> {
+        let labels = summary.labels.as_ref()?;
+        let identity = Identity::read(labels, &self.host)?;
+        let created_at = labels.get(labels::CREATED)?.parse().ok()?;
+        let handle = identity.handle(summary.id.as_deref()?, &self.executor_type, &self.host);
+        Some(OwnedExecution::new(handle, created_at, listed_status(summary).is_some()))
+    }
+
+    /// The engine says conflict for a container that runs, and for one whose removal is already under way.
+    async fn refused_cleanup(&self, handle: &ExecutionHandle, error: Error) -> Result<()> {
+        let runs = match self.container(handle).await? {
+            Some(container) => matches!(state::stage(&container), Stage::Running { .. }),
+            None => return Ok(()),
+        };
+        if runs {
+            let message = "the container still runs; stop it first";
+            return Err(Error::new(ErrorKind::StillRunning, message).with_operation("cleanup").with_source(error));
+        }
+        Err(Error::new(ErrorKind::Unavailable, "the engine is already removing the container")
+            .with_operation("cleanup")
+            .with_source(error))
+    }
+
+    /// Drops what this program holds of the execution, on disk too.
+    fn forget(&self, handle: &ExecutionHandle) {
+        self.executions().remove(&handle.external_execution_id);
+        if let Err(error) = remove_files(&self.folder, &file_name(handle)) {
+            tracing::debug!(token = %handle.token, "files of a removed execution are left: {error}");
+        }
+    }
+}

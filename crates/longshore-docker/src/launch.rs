@@ -1,0 +1,213 @@
+//! Create and start as one act, whatever answers are lost and whoever else tries the same.
+
+use bollard::models::ContainerInspectResponse;
+use longshore_core::{
+    Advice, Clock, Error, ErrorKind, ExecutionHandle, LaunchRequest, LaunchSearch, Result, SecretResolver, clock::since,
+};
+use std::{collections::HashMap, time::Duration};
+
+use crate::{
+    client::Engine,
+    mapping::{
+        create::{self, Frozen},
+        errors::{from_failed_start, may_have_happened},
+        labels::{Identity, Metadata},
+        state::{self, Stage},
+    },
+    secret_files,
+};
+
+/// A launcher sends its start within this time of the container's creation, or not at all.
+const START_WINDOW: Duration = Duration::from_secs(5);
+/// Somebody who finds a container created and not started waits this long for its creator, who by then has
+/// started it or has given up. Longer than [`START_WINDOW`] by the time that a start may be on its way.
+const CREATOR_WINDOW: Duration = Duration::from_secs(7);
+/// How often to look meanwhile.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// One launch under way.
+pub(crate) struct Launch<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) secrets: &'a dyn SecretResolver,
+    pub(crate) request: &'a LaunchRequest,
+}
+
+impl Launch<'_> {
+    /// Launches, or adopts what an earlier launch of the same token has made.
+    pub(crate) async fn run(&self) -> Result<ExecutionHandle> {
+        let template = &self.request.plan.template;
+        let frozen = self.frozen()?;
+        let metadata = Metadata { log_cap: log_cap(self.request)?, log_driver: frozen.log_driver.clone() };
+        let variables = secret_files::variables(template, self.secrets).await?;
+        let body = create::body(self.request, &frozen, &metadata, variables);
+        let platform = template.platform.as_ref().map(ToString::to_string);
+        self.request.check_deadline(self.clock)?;
+        match self.engine.create(&self.name(), platform.as_deref(), &body).await {
+            Ok(id) => self.start(&id).await?,
+            Err(error) if error.kind() == ErrorKind::Conflict => return self.adopt(error).await,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(not_created(error, ErrorKind::ImageUnavailable));
+            }
+            Err(error) => return Err(may_have_happened(error)),
+        }
+        match self.inspect().await? {
+            Some(container) => self.handle(&container),
+            None => Err(removed_meanwhile()),
+        }
+    }
+
+    /// Says whether the launch happened. A container that was made and not started proves that it did not: only a
+    /// start that is sent before the deadline could still change that, and a second launch finds the same name.
+    pub(crate) async fn find(&self) -> Result<LaunchSearch> {
+        let Some(container) = self.inspect().await? else { return Ok(LaunchSearch::Absent) };
+        let handle = self.handle(&container)?;
+        match state::stage(&container) {
+            Stage::Created { .. } => Ok(LaunchSearch::Absent),
+            Stage::Running { .. } | Stage::Ended => Ok(LaunchSearch::Found(handle)),
+        }
+    }
+
+    fn name(&self) -> String {
+        self.request.token.to_string()
+    }
+
+    fn frozen(&self) -> Result<Frozen> {
+        let settings = &self.request.plan.host_settings;
+        if settings.version != Frozen::VERSION {
+            let message = format!(
+                "the plan's host settings are of version {}, and this version reads {}",
+                settings.version,
+                Frozen::VERSION
+            );
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        serde_json::from_value(settings.settings.clone()).map_err(|error| {
+            Error::new(ErrorKind::Invalid, "the plan's host settings can't be read").with_source(error)
+        })
+    }
+
+    async fn inspect(&self) -> Result<Option<ContainerInspectResponse>> {
+        match self.engine.inspect(&self.name()).await {
+            Ok(container) => Ok(Some(container)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The handle of a container that is ours; anybody else's of the same name is a conflict.
+    fn handle(&self, container: &ContainerInspectResponse) -> Result<ExecutionHandle> {
+        let plan = &self.request.plan;
+        let nothing = HashMap::new();
+        let labels = container.config.as_ref().and_then(|config| config.labels.as_ref()).unwrap_or(&nothing);
+        let identity = Identity::read(labels, &plan.host)
+            .filter(|identity| identity.owner == self.request.owner && identity.token == self.request.token);
+        let id = container.id.clone().unwrap_or_default();
+        identity.map(|identity| identity.handle(&id, &plan.executor_type, &plan.host)).ok_or_else(|| {
+            let message = format!("a container named {} exists that is not ours; remove or rename it", self.name());
+            Error::new(ErrorKind::Conflict, message).with_context("container", id)
+        })
+    }
+
+    /// The name is taken: by an earlier launch of the same token, or by somebody else.
+    async fn adopt(&self, conflict: Error) -> Result<ExecutionHandle> {
+        let found_at = self.clock.now();
+        loop {
+            let Some(container) = self.inspect().await? else { return Err(removed_meanwhile().with_source(conflict)) };
+            let handle = self.handle(&container)?;
+            let Stage::Created { failed_start } = state::stage(&container) else { return Ok(handle) };
+            if let Some(words) = failed_start {
+                return Err(self.discard(&handle.external_execution_id, &words).await);
+            }
+            if since(self.clock.now(), found_at) >= CREATOR_WINDOW {
+                self.start(&handle.external_execution_id).await?;
+                return Ok(handle);
+            }
+            self.clock.sleep(LOOK).await;
+        }
+    }
+
+    /// Delivers the secrets and starts a container that has just been made, or whose creator has given up.
+    async fn start(&self, id: &str) -> Result<()> {
+        let began = self.clock.now();
+        let template = &self.request.plan.template;
+        if create::has_secret_files(template)
+            && let Err(error) = self.deliver_secrets(id).await
+        {
+            return Err(self.give_up(id, error).await);
+        }
+        if let Err(late) = self.request.check_deadline(self.clock) {
+            return Err(self.give_up(id, late).await);
+        }
+        if since(self.clock.now(), began) >= START_WINDOW {
+            let message = "the container could not be made ready in time to be started";
+            return Err(self.give_up(id, Error::new(ErrorKind::Timeout, message)).await);
+        }
+        match self.engine.start(id).await {
+            Ok(()) => Ok(()),
+            Err(error) => self.after_failed_start(id, error).await,
+        }
+    }
+
+    async fn deliver_secrets(&self, id: &str) -> Result<()> {
+        let archive = secret_files::archive(&self.request.plan.template, self.secrets).await?;
+        self.engine.upload(id, create::SECRETS, archive).await
+    }
+
+    /// Finds out what a start that was answered with an error, or not at all, has done. It is never sent twice:
+    /// the engine runs a container that has already ended again.
+    async fn after_failed_start(&self, id: &str, error: Error) -> Result<()> {
+        let container = match self.engine.inspect(id).await {
+            Ok(container) => container,
+            Err(gone) if gone.kind() == ErrorKind::NotFound => return Err(removed_meanwhile().with_source(error)),
+            Err(unknown) => return Err(unknown.with_advice(Advice::LookUpFirst)),
+        };
+        let refused = matches!(
+            error.kind(),
+            ErrorKind::Invalid | ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::PermissionDenied
+        );
+        match state::stage(&container) {
+            Stage::Running { .. } | Stage::Ended => Ok(()),
+            Stage::Created { failed_start: Some(words) } => {
+                let words = if refused { error.message().to_owned() } else { words };
+                Err(self.discard(id, &words).await)
+            }
+            Stage::Created { failed_start: None } if refused => Err(self.discard(id, error.message()).await),
+            Stage::Created { failed_start: None } => Err(error.with_advice(Advice::LookUpFirst)),
+        }
+    }
+
+    /// Removes a container whose start has failed for good.
+    async fn discard(&self, id: &str, words: &str) -> Error {
+        let error = Error::new(from_failed_start(words), format!("the container could not be started: {words}"))
+            .with_operation("launch_job");
+        self.give_up(id, error).await
+    }
+
+    /// Removes a container that was made and will not be started by us. What can't be removed now is found again by
+    /// its token and its owner.
+    async fn give_up(&self, id: &str, error: Error) -> Error {
+        match self.engine.remove(id).await {
+            Ok(()) => error,
+            Err(gone) if gone.kind() == ErrorKind::NotFound => error,
+            Err(left) => error.with_context("left behind", id).with_context("because", left.chain()),
+        }
+    }
+}
+
+fn log_cap(request: &LaunchRequest) -> Result<longshore_core::ByteSize> {
+    request
+        .plan
+        .template
+        .log_cap
+        .ok_or_else(|| Error::new(ErrorKind::Invalid, "the plan has no log cap; it was not made by this executor"))
+}
+
+fn not_created(error: Error, kind: ErrorKind) -> Error {
+    Error::new(kind, error.message()).with_operation("launch_job")
+}
+
+fn removed_meanwhile() -> Error {
+    Error::new(ErrorKind::Unavailable, "the container was removed by somebody else while it was being launched")
+        .with_advice(Advice::LookUpFirst)
+}

@@ -1,0 +1,233 @@
+//! Follows one container's log and spills it to disk, so that no reader slows another or the engine.
+
+use http_body_util::BodyExt;
+use longshore_core::{ByteSize, Clock, Error, ErrorKind, LogCompleteness, Result};
+use std::{fs::File, io, path::PathBuf, sync::Arc, time::Duration};
+use tokio::sync::watch;
+
+use super::{
+    frames::{Frame, FrameParser},
+    spill::{Extent, Spill},
+};
+use crate::{
+    client::{LogsQuery, SharedEngine},
+    mapping::state::{self, Stage},
+};
+
+/// How far records may be out of order: the engine stamps them before it writes them.
+const DISORDER: i64 = 5_000_000_000;
+/// The first pause before the engine is asked again; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How often to look whether a container that was not started yet has been.
+const NOT_STARTED: Duration = Duration::from_millis(50);
+
+/// What readers see of a log that is being followed.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Following {
+    /// The file, once it is open.
+    pub(crate) file: Option<Arc<File>>,
+    /// How much of it is written.
+    pub(crate) extent: Extent,
+    /// True once the engine has been asked for the log, so that an empty one is no longer only a young one.
+    pub(crate) asked: bool,
+    /// Set once nothing more can come.
+    pub(crate) ended: Option<Ending>,
+    /// Why the engine can't be asked just now.
+    pub(crate) trouble: Option<String>,
+}
+
+/// How the following of a log ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// With the log.
+    Log(LogCompleteness),
+    /// The engine has no such container, and nothing had been read of its log.
+    NoContainer,
+}
+
+/// The one task that follows a log.
+pub(crate) struct Follower {
+    pub(crate) engine: SharedEngine,
+    pub(crate) container: String,
+    pub(crate) folder: PathBuf,
+    pub(crate) name: String,
+    pub(crate) cap: ByteSize,
+    pub(crate) driver: String,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) following: watch::Sender<Following>,
+}
+
+/// Why the following of a stream stopped.
+enum Pause {
+    /// The cap is reached.
+    Capped,
+    /// The engine ended the stream between two frames.
+    End,
+    /// The container has not been started yet.
+    NotStarted,
+}
+
+impl Follower {
+    /// Follows to the end. Whatever goes wrong on the way is tried again for as long as somebody holds the log.
+    pub(crate) async fn run(self) {
+        let mut spill = match self.open().await {
+            Ok(spill) => spill,
+            Err(error) => return self.trouble(format!("the log can't be kept in {}: {error}", self.folder.display())),
+        };
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let before = spill.extent();
+            match self.follow(&mut spill).await {
+                Ok(Some(ending)) => return self.end(ending),
+                Ok(None) => {
+                    self.clock.sleep(NOT_STARTED).await;
+                    continue;
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => return self.end(Self::gone(&spill)),
+                Err(error) => self.trouble(error.chain()),
+            }
+            if spill.extent() != before {
+                pause = FIRST_PAUSE;
+            }
+            self.clock.sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn open(&self) -> io::Result<Spill> {
+        let (folder, name) = (self.folder.clone(), self.name.clone());
+        let spill =
+            tokio::task::spawn_blocking(move || Spill::open(&folder, &name)).await.map_err(io::Error::other)??;
+        self.following.send_modify(|following| {
+            following.file = Some(spill.file());
+            following.extent = spill.extent();
+        });
+        Ok(spill)
+    }
+
+    fn end(&self, ending: Ending) {
+        self.following.send_modify(|following| following.ended = Some(ending));
+    }
+
+    fn trouble(&self, why: String) {
+        tracing::debug!(container = self.container, "log following interrupted: {why}");
+        self.following.send_modify(|following| following.trouble = Some(why));
+    }
+
+    fn gone(spill: &Spill) -> Ending {
+        if spill.extent().end == 0 {
+            return Ending::NoContainer;
+        }
+        let reason = "the container was removed before its log had been read to the end".to_owned();
+        Ending::Log(LogCompleteness::Missing { reason })
+    }
+
+    /// One connection's worth. `None` when the container has not been started yet.
+    async fn follow(&self, spill: &mut Spill) -> Result<Option<Ending>> {
+        match self.stream(spill).await? {
+            Pause::Capped => Ok(Some(Ending::Log(LogCompleteness::Truncated { cap: self.cap }))),
+            Pause::NotStarted => Ok(None),
+            Pause::End if self.is_complete(spill).await? => Ok(Some(Ending::Log(self.completeness()))),
+            Pause::End => Err(Error::new(ErrorKind::Unavailable, "the engine ended the log before its end")),
+        }
+    }
+
+    fn completeness(&self) -> LogCompleteness {
+        if self.driver == "local" {
+            return LogCompleteness::Complete;
+        }
+        LogCompleteness::Lossy { reason: format!("the engine's {} log driver may change or lose bytes", self.driver) }
+    }
+
+    /// Reads from the last place on, skipping what is stored, until the stream ends.
+    async fn stream(&self, spill: &mut Spill) -> Result<Pause> {
+        if spill.extent().content() >= self.cap.bytes() {
+            return Ok(Pause::Capped);
+        }
+        let (since, mut skip) = resume_point(spill).map_err(|error| unwritable(&error))?;
+        let container = self.engine.inspect(&self.container).await?;
+        self.following.send_if_modified(|following| !std::mem::replace(&mut following.asked, true));
+        if matches!(state::stage(&container), Stage::Created { failed_start: None }) {
+            return Ok(Pause::NotStarted);
+        }
+        let response = self.engine.logs(&self.container, &LogsQuery::following(since)).await?;
+        self.following.send_if_modified(|following| following.trouble.take().is_some());
+        let mut body = response.into_body();
+        let mut parser = FrameParser::default();
+        while let Some(part) = body.frame().await {
+            let part =
+                part.map_err(|error| Error::new(ErrorKind::Unavailable, "the log was cut").with_source(error))?;
+            parser.push(part.data_ref().map_or(&[], |data| data));
+            let capped = self.take(&mut parser, spill, &mut skip).map_err(|error| unwritable(&error))?;
+            if capped {
+                return Ok(Pause::Capped);
+            }
+        }
+        if parser.is_between_frames() {
+            return Ok(Pause::End);
+        }
+        Err(Error::new(ErrorKind::Unavailable, "the log was cut in the middle of a frame"))
+    }
+
+    /// Stores what the parser holds; true once the cap is reached.
+    fn take(&self, parser: &mut FrameParser, spill: &mut Spill, skip: &mut u64) -> io::Result<bool> {
+        let mut capped = false;
+        while let Some(frame) = parser.next()? {
+            if *skip > 0 {
+                *skip -= 1;
+                continue;
+            }
+            capped = self.add(frame, spill);
+            if capped {
+                break;
+            }
+        }
+        spill.flush()?;
+        self.following
+            .send_if_modified(|following| std::mem::replace(&mut following.extent, spill.extent()) != spill.extent());
+        Ok(capped)
+    }
+
+    /// Adds what the cap leaves room for; true when that was not all. A log of exactly the cap is whole.
+    fn add(&self, mut frame: Frame, spill: &mut Spill) -> bool {
+        let room = self.cap.bytes() - spill.extent().content();
+        let over = frame.bytes.len() as u64 > room;
+        if over {
+            frame.bytes.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+        }
+        if !over || !frame.bytes.is_empty() {
+            spill.add(&frame);
+        }
+        over
+    }
+
+    /// True when the container has ended and the engine's last record is the one that was stored last.
+    async fn is_complete(&self, spill: &Spill) -> Result<bool> {
+        let container = self.engine.inspect(&self.container).await?;
+        if state::live_status(&container).is_some() {
+            return Ok(false);
+        }
+        let response = self.engine.logs(&self.container, &LogsQuery::last_record()).await?;
+        let body = response.into_body().collect().await;
+        let body =
+            body.map_err(|error| Error::new(ErrorKind::Unavailable, "the log's end was cut").with_source(error))?;
+        let mut parser = FrameParser::default();
+        parser.push(&body.to_bytes());
+        let last = parser.next().map_err(|error| unwritable(&error))?;
+        Ok(last.is_none_or(|last| Some(last.time) <= spill.extent().newest))
+    }
+}
+
+/// From which time to ask again, and how many of the records that then come are stored already. Asks for a
+/// little more than is needed, because records may be out of order by a little.
+fn resume_point(spill: &Spill) -> io::Result<(Option<String>, u64)> {
+    let Some(newest) = spill.extent().newest else { return Ok((None, 0)) };
+    let since = newest - DISORDER;
+    let text = format!("{}.{:09}", since.div_euclid(1_000_000_000), since.rem_euclid(1_000_000_000));
+    Ok((Some(text), spill.count_since(since)?))
+}
+
+fn unwritable(error: &io::Error) -> Error {
+    Error::new(ErrorKind::Unavailable, format!("the log can't be kept: {error}"))
+}

@@ -1,0 +1,10 @@
+//! A container's log: followed once, spilled to disk, read by any number of readers.
+
+mod follower;
+mod frames;
+mod reader;
+mod spill;
+
+pub(crate) use follower::{Follower, Following};
+pub(crate) use reader::LogReader;
+pub(crate) use spill::remove as remove_files;

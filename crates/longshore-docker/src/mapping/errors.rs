@@ -1,0 +1,191 @@
+//! The engine's refusals as Longshore's errors.
+
+use bollard::errors::Error as DockerError;
+use longshore_core::{Advice, Error, ErrorKind};
+
+use crate::transport::Endpoint;
+
+/// What an answer of the engine, or the lack of one, means. Whether the effect may have happened is for the
+/// caller to say, who knows what was asked.
+pub(crate) fn from_bollard(error: DockerError, endpoint: &Endpoint) -> Error {
+    match error {
+        DockerError::DockerResponseServerError { status_code, message } => {
+            Error::new(kind_of_status(status_code), refusal(status_code, &message)).with_context("engine", endpoint)
+        }
+        DockerError::RequestTimeoutError => {
+            Error::new(ErrorKind::Timeout, "the engine did not answer in time").with_context("engine", endpoint)
+        }
+        DockerError::HyperLegacyError { err } => {
+            lost(if err.is_connect() { UNREACHABLE } else { CUT }, endpoint).with_source(err)
+        }
+        DockerError::HyperResponseError { err } => lost(CUT, endpoint).with_source(err),
+        DockerError::IOError { err } => lost(CUT, endpoint).with_source(err),
+        other => Error::new(ErrorKind::Unexpected, "the engine's answer can't be read")
+            .with_context("engine", endpoint)
+            .with_source(other),
+    }
+}
+
+const UNREACHABLE: &str = "no engine can be reached";
+const CUT: &str = "the connection to the engine was cut";
+
+fn lost(message: &str, endpoint: &Endpoint) -> Error {
+    Error::new(ErrorKind::Unavailable, message).with_context("engine", endpoint)
+}
+
+/// True when nothing can have been sent: there was no connection to send it on.
+pub(crate) fn was_never_sent(error: &Error) -> bool {
+    error.kind() == ErrorKind::Unavailable && error.message() == UNREACHABLE
+}
+
+/// The same error where the effect may have happened although the answer says nothing about it.
+pub(crate) fn may_have_happened(error: Error) -> Error {
+    let open = matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Unexpected);
+    if open && !was_never_sent(&error) { error.with_advice(Advice::LookUpFirst) } else { error }
+}
+
+const fn kind_of_status(status: u16) -> ErrorKind {
+    match status {
+        400 => ErrorKind::Invalid,
+        401 => ErrorKind::Unauthenticated,
+        403 => ErrorKind::PermissionDenied,
+        404 => ErrorKind::NotFound,
+        409 => ErrorKind::Conflict,
+        429 => ErrorKind::RateLimited,
+        500..=599 => ErrorKind::Unavailable,
+        _ => ErrorKind::Unexpected,
+    }
+}
+
+fn refusal(status: u16, message: &str) -> String {
+    let message = message.trim();
+    if message.is_empty() {
+        format!("the engine answered {status} without a reason")
+    } else {
+        format!("the engine answered {status}: {message}")
+    }
+}
+
+/// Why a created container could not be started, from the engine's words: its status code is 400, 404 or 500
+/// for any reason (measured on Engine 20.10), and Docker's own client tells them apart by the same words.
+pub(crate) fn from_failed_start(message: &str) -> ErrorKind {
+    let message = message.to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    if says(&["executable file not found", "no such file or directory", "system cannot find the file"]) {
+        ErrorKind::CommandNotFound
+    } else if says(&["permission denied", "exec format error", "is a directory"]) {
+        ErrorKind::CommandNotExecutable
+    } else {
+        ErrorKind::StartFailed
+    }
+}
+
+/// A failed pull: fatal where the registry has spoken, temporary where it has not.
+pub(crate) fn from_pull(error: DockerError, endpoint: &Endpoint) -> Error {
+    let (status, message) = match &error {
+        DockerError::DockerStreamError { error } => (None, error.clone()),
+        DockerError::DockerResponseServerError { status_code, message } => (Some(*status_code), message.clone()),
+        _ => return from_bollard(error, endpoint).with_operation("pull"),
+    };
+    let lower = message.to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    let image = |advice| {
+        Error::new(ErrorKind::ImageUnavailable, format!("the image can't be pulled: {}", message.trim()))
+            .with_advice(advice)
+    };
+    let mapped = if status == Some(429) || says(&["toomanyrequests", "too many requests"]) {
+        Error::new(ErrorKind::RateLimited, format!("the registry refuses for now: {}", message.trim()))
+    } else if says(&[
+        "not found",
+        "manifest unknown",
+        "access denied",
+        "unauthorized",
+        "no basic auth",
+        "denied:",
+        "does not exist",
+        "no matching manifest",
+    ]) {
+        image(Advice::Permanent)
+    } else {
+        image(Advice::Temporary)
+    };
+    mapped.with_operation("pull")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint() -> Endpoint {
+        Endpoint::Unix("/run/test.sock".into())
+    }
+
+    fn answered(status_code: u16, message: &str) -> Error {
+        from_bollard(DockerError::DockerResponseServerError { status_code, message: message.to_owned() }, &endpoint())
+    }
+
+    #[test]
+    fn a_refusal_names_the_engine_and_its_words() {
+        let error = answered(409, "Conflict. The container name \"/ls-1\" is already in use");
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        assert_eq!(
+            error.to_string(),
+            "the engine answered 409: Conflict. The container name \"/ls-1\" is already in use (engine unix:///run/test.sock)"
+        );
+    }
+
+    #[test]
+    fn only_open_answers_may_have_happened() {
+        assert_eq!(may_have_happened(answered(500, "boom")).advice(), Advice::LookUpFirst);
+        assert_eq!(
+            may_have_happened(from_bollard(DockerError::RequestTimeoutError, &endpoint())).advice(),
+            Advice::LookUpFirst
+        );
+        assert_eq!(may_have_happened(answered(400, "bad")).advice(), Advice::Permanent);
+        let unsent = lost(UNREACHABLE, &endpoint());
+        assert_eq!(may_have_happened(unsent).advice(), Advice::Temporary);
+    }
+
+    /// Messages recorded from Engine 20.10.
+    #[test]
+    fn failed_starts_are_told_apart() {
+        let not_found = r#"failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "/nope": stat /nope: no such file or directory: unknown"#;
+        let not_executable = r#"failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "/etc": permission denied: unknown"#;
+        assert_eq!(from_failed_start(not_found), ErrorKind::CommandNotFound);
+        assert_eq!(
+            from_failed_start(r#"exec: "nope": executable file not found in $PATH: unknown"#),
+            ErrorKind::CommandNotFound
+        );
+        assert_eq!(from_failed_start(not_executable), ErrorKind::CommandNotExecutable);
+        assert_eq!(from_failed_start("cannot set memory limit"), ErrorKind::StartFailed);
+    }
+
+    /// Messages recorded from Engine 20.10 and from registries.
+    #[test]
+    fn fatal_and_transient_pulls_are_told_apart() {
+        let pull = |message: &str| from_pull(DockerError::DockerStreamError { error: message.to_owned() }, &endpoint());
+        for fatal in [
+            "manifest for registry.example/a:1 not found: manifest unknown: manifest unknown",
+            "pull access denied for nope, repository does not exist or may require 'docker login'",
+            "unauthorized: authentication required",
+            "no matching manifest for linux/arm64 in the manifest list entries",
+        ] {
+            assert_eq!(
+                (pull(fatal).kind(), pull(fatal).advice()),
+                (ErrorKind::ImageUnavailable, Advice::Permanent),
+                "{fatal}"
+            );
+        }
+        for transient in [
+            "Get \"https://registry.example/v2/\": dial tcp: i/o timeout",
+            "received unexpected HTTP status: 502 Bad Gateway",
+        ] {
+            assert_eq!(
+                (pull(transient).kind(), pull(transient).advice()),
+                (ErrorKind::ImageUnavailable, Advice::Temporary),
+                "{transient}"
+            );
+        }
+        assert_eq!(pull("toomanyrequests: You have reached your pull rate limit.").kind(), ErrorKind::RateLimited);
+    }
+}

@@ -1,0 +1,192 @@
+//! What an engine says of a container, as a status with a typed cause and its evidence.
+
+use bollard::models::{ContainerInspectResponse, ContainerState, ContainerStateStatusEnum as State, EventMessage};
+use jiff::Timestamp;
+use longshore_core::{Cause, Evidence, ExecutionStatus, Signal, StopReason, Termination};
+use serde::{Deserialize, Serialize};
+
+/// A stop of ours, as it was noted on disk before the engine was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StopNote {
+    pub(crate) reason: StopReason,
+    /// True once the engine has said that it stopped a container that was running.
+    pub(crate) confirmed: bool,
+}
+
+/// What else is known when a container has ended.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Circumstances {
+    /// Our own stop.
+    pub(crate) stop: Option<StopNote>,
+    /// The last signal that somebody had the engine send.
+    pub(crate) killed_by: Option<Signal>,
+}
+
+/// The stages that matter before the cause does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Made, never started.
+    Created {
+        /// Why its start failed, if it was tried.
+        failed_start: Option<String>,
+    },
+    Running {
+        started_at: Option<Timestamp>,
+    },
+    Ended,
+}
+
+pub(crate) fn stage(container: &ContainerInspectResponse) -> Stage {
+    let Some(state) = &container.state else { return Stage::Running { started_at: None } };
+    let started_at = time(state.started_at.as_deref());
+    match state.status {
+        Some(State::CREATED | State::EMPTY) => Stage::Created { failed_start: failed_start(state) },
+        Some(State::EXITED | State::DEAD | State::REMOVING) => Stage::Ended,
+        _ => Stage::Running { started_at },
+    }
+}
+
+fn failed_start(state: &ContainerState) -> Option<String> {
+    let words = state.error.clone().filter(|words| !words.is_empty());
+    words.or_else(|| state.exit_code.filter(|code| *code != 0).map(|code| format!("exit code {code} before its start")))
+}
+
+/// The status without the circumstances of an end: enough for whatever still lives.
+pub(crate) fn live_status(container: &ContainerInspectResponse) -> Option<ExecutionStatus> {
+    match stage(container) {
+        Stage::Created { failed_start: None } => Some(ExecutionStatus::Pending),
+        Stage::Created { failed_start: Some(_) } | Stage::Ended => None,
+        Stage::Running { started_at } => Some(ExecutionStatus::Running { started_at }),
+    }
+}
+
+/// Exit codes above this one may be a signal's: the engine reports 128 + the signal's number for both.
+const SIGNAL_BASE: i64 = 128;
+
+/// True when only further evidence can tell an exit from a kill.
+pub(crate) fn needs_evidence(container: &ContainerInspectResponse) -> bool {
+    let state = container.state.as_ref();
+    state
+        .is_some_and(|state| state.exit_code.unwrap_or_default() > SIGNAL_BASE && !state.oom_killed.unwrap_or_default())
+}
+
+/// How a container ended.
+pub(crate) fn termination(container: &ContainerInspectResponse, circumstances: &Circumstances) -> Termination {
+    let state = container.state.clone().unwrap_or_default();
+    let code = state.exit_code.unwrap_or_default();
+    let exit_code = i32::try_from(code).ok();
+    let evidence = Evidence::complete()
+        .with_message(state.error.clone())
+        .with_fact("State.ExitCode", code)
+        .with_fact("State.OOMKilled", state.oom_killed.unwrap_or_default());
+    let (cause, evidence) = cause(&state, code, circumstances, evidence);
+    Termination::new(cause, evidence)
+        .with_exit_code(exit_code)
+        .with_times(time(state.started_at.as_deref()), time(state.finished_at.as_deref()))
+}
+
+fn cause(state: &ContainerState, code: i64, circumstances: &Circumstances, evidence: Evidence) -> (Cause, Evidence) {
+    let exited = Cause::Exited { code: i32::try_from(code).unwrap_or(i32::MAX) };
+    if state.status == Some(State::CREATED) {
+        return (Cause::Invalid, evidence);
+    }
+    if let Some(stop) = circumstances.stop
+        && (stop.confirmed || died_of_stop(code))
+    {
+        return (stop.reason.into(), evidence.with_fact("stopped by", "longshore"));
+    }
+    if state.oom_killed == Some(true) {
+        return (Cause::OutOfMemory, evidence);
+    }
+    if code <= SIGNAL_BASE {
+        return (exited, evidence);
+    }
+    match circumstances.killed_by {
+        Some(signal) if i64::from(signal.number()) + SIGNAL_BASE == code => {
+            (Cause::Signalled { signal }, evidence.with_fact("kill event", signal))
+        }
+        _ => (exited, evidence.left_open()),
+    }
+}
+
+/// A stop whose confirmation was lost still shows in how the container died.
+fn died_of_stop(code: i64) -> bool {
+    [Signal::TERM, Signal::KILL, Signal::INT].iter().any(|signal| SIGNAL_BASE + i64::from(signal.number()) == code)
+}
+
+/// The last signal that the engine's events say was sent before the end.
+pub(crate) fn last_kill(events: &[EventMessage]) -> Option<Signal> {
+    let kills = events.iter().filter(|event| event.action.as_deref() == Some("kill"));
+    let signal = |event: &EventMessage| event.actor.as_ref()?.attributes.as_ref()?.get("signal")?.parse().ok();
+    kills.filter_map(signal).next_back()
+}
+
+/// The engine writes year 1 for a time that has not come.
+pub(crate) fn time(text: Option<&str>) -> Option<Timestamp> {
+    let time: Timestamp = text?.parse().ok()?;
+    (time > Timestamp::UNIX_EPOCH).then_some(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As recorded from Engine 20.10's `GET /containers/ID/json`, shortened to what is looked at.
+    fn container(status: &str, exit_code: i64, oom_killed: bool, error: &str) -> ContainerInspectResponse {
+        serde_json::from_value(serde_json::json!({
+            "Id": "4f0c",
+            "State": {
+                "Status": status, "Running": status == "running", "Paused": false, "Restarting": false,
+                "OOMKilled": oom_killed, "Dead": false, "Pid": 0, "ExitCode": exit_code, "Error": error,
+                "StartedAt": "2026-11-23T10:00:00.123456789Z", "FinishedAt": "2026-11-23T10:00:02.5Z"
+            }
+        }))
+        .unwrap()
+    }
+
+    fn end(exit_code: i64, oom_killed: bool, circumstances: &Circumstances) -> (Cause, bool) {
+        let termination = termination(&container("exited", exit_code, oom_killed, ""), circumstances);
+        assert_eq!(termination.exit_code, i32::try_from(exit_code).ok());
+        (termination.cause, termination.evidence.complete)
+    }
+
+    #[test]
+    fn causes_follow_the_evidence() {
+        let none = Circumstances::default();
+        let killed = |signal| Circumstances { killed_by: Some(signal), ..Circumstances::default() };
+        let stopped = |confirmed| Circumstances {
+            stop: Some(StopNote { reason: StopReason::TimedOut, confirmed }),
+            killed_by: Some(Signal::KILL),
+        };
+        let cases = [
+            (end(0, false, &none), (Cause::Exited { code: 0 }, true)),
+            (end(1, false, &none), (Cause::Exited { code: 1 }, true)),
+            (end(128, false, &none), (Cause::Exited { code: 128 }, true)),
+            (end(137, true, &none), (Cause::OutOfMemory, true)),
+            (end(137, false, &none), (Cause::Exited { code: 137 }, false)),
+            (end(137, false, &killed(Signal::KILL)), (Cause::Signalled { signal: Signal::KILL }, true)),
+            (end(143, false, &killed(Signal::KILL)), (Cause::Exited { code: 143 }, false)),
+            (end(137, false, &stopped(true)), (Cause::TimedOut, true)),
+            (end(7, false, &stopped(true)), (Cause::TimedOut, true)),
+            (end(137, false, &stopped(false)), (Cause::TimedOut, true)),
+            (end(0, false, &stopped(false)), (Cause::Exited { code: 0 }, true)),
+        ];
+        for (found, expected) in cases {
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn stages_and_times_are_read() {
+        assert_eq!(stage(&container("created", 0, false, "")), Stage::Created { failed_start: None });
+        assert!(matches!(stage(&container("created", 127, false, "")), Stage::Created { failed_start: Some(_) }));
+        assert!(matches!(
+            live_status(&container("paused", 0, false, "")),
+            Some(ExecutionStatus::Running { started_at: Some(_) })
+        ));
+        assert_eq!(live_status(&container("dead", 0, false, "")), None);
+        assert_eq!(time(Some("0001-01-01T00:00:00Z")), None);
+        let ended = termination(&container("exited", 0, false, ""), &Circumstances::default());
+        assert_eq!(ended.run_time().unwrap().as_millis(), 2376);
+    }
+}
