@@ -28,8 +28,8 @@ impl fmt::Display for LogStream {
     }
 }
 
-/// A piece of a log: usually a line with its line break, never more than 1 MiB, so that a line of any length
-/// comes in pieces. All pieces of a stream, put together, are exactly what the program wrote.
+/// A piece of a log: usually a line with its line break, never empty and never more than 1 MiB, so that a line of any
+/// length comes in pieces. All pieces of a stream, put together, are exactly what the program wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct LogRecord {

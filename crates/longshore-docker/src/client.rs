@@ -293,9 +293,9 @@ pub(crate) struct LogsQuery {
 impl LogsQuery {
     const ALL: Self = Self { stdout: true, stderr: true, timestamps: true, follow: false, since: None, tail: None };
 
-    /// All from the given time (`SECONDS.NANOSECONDS`), and what comes.
-    pub(crate) fn following(since: Option<String>) -> Self {
-        Self { follow: true, since, ..Self::ALL }
+    /// All from the given time (`SECONDS.NANOSECONDS`) on; with `follow`, also what is still to come.
+    pub(crate) fn since(since: Option<String>, follow: bool) -> Self {
+        Self { follow, since, ..Self::ALL }
     }
 
     /// Only the last record.

@@ -1,6 +1,7 @@
 //! Create and start as one act, whatever answers are lost and whoever else tries the same.
 
 use bollard::models::ContainerInspectResponse;
+use jiff::Timestamp;
 use longshore_core::{
     Advice, Clock, Error, ErrorKind, ExecutionHandle, LaunchRequest, LaunchSearch, Result, SecretResolver, clock::since,
 };
@@ -42,18 +43,29 @@ impl Launch<'_> {
         let variables = secret_files::variables(template, self.secrets).await?;
         let body = create::body(self.request, &frozen, &metadata, variables);
         let platform = template.platform.as_ref().map(ToString::to_string);
-        self.request.check_deadline(self.clock)?;
-        match self.engine.create(&self.name(), platform.as_deref(), &body).await {
-            Ok(id) => self.start(&id).await?,
-            Err(error) if error.kind() == ErrorKind::Conflict => return self.adopt(error).await,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(not_created(error, ErrorKind::ImageUnavailable));
+        let began = self.clock.now();
+        loop {
+            self.request.check_deadline(self.clock)?;
+            match self.engine.create(&self.name(), platform.as_deref(), &body).await {
+                Ok(id) => return self.started(&id).await,
+                Err(error) if error.kind() == ErrorKind::NotFound => return Err(not_created(&error)),
+                Err(error) if error.kind() != ErrorKind::Conflict => return Err(may_have_happened(error)),
+                Err(conflict) => match self.adopt(began).await? {
+                    Some(handle) => return Ok(handle),
+                    None if since(self.clock.now(), began) >= CREATOR_WINDOW => {
+                        return Err(vanished().with_source(conflict));
+                    }
+                    None => self.clock.sleep(LOOK).await,
+                },
             }
-            Err(error) => return Err(may_have_happened(error)),
         }
+    }
+
+    async fn started(&self, id: &str) -> Result<ExecutionHandle> {
+        self.start(id).await?;
         match self.inspect().await? {
             Some(container) => self.handle(&container),
-            None => Err(removed_meanwhile()),
+            None => Err(vanished()),
         }
     }
 
@@ -109,19 +121,19 @@ impl Launch<'_> {
         })
     }
 
-    /// The name is taken: by an earlier launch of the same token, or by somebody else.
-    async fn adopt(&self, conflict: Error) -> Result<ExecutionHandle> {
-        let found_at = self.clock.now();
+    /// The name is taken: by an earlier launch of the same token, or by somebody else. `None` when there is no such
+    /// container after all: it is only being made, or was just removed.
+    async fn adopt(&self, began: Timestamp) -> Result<Option<ExecutionHandle>> {
         loop {
-            let Some(container) = self.inspect().await? else { return Err(removed_meanwhile().with_source(conflict)) };
+            let Some(container) = self.inspect().await? else { return Ok(None) };
             let handle = self.handle(&container)?;
-            let Stage::Created { failed_start } = state::stage(&container) else { return Ok(handle) };
+            let Stage::Created { failed_start } = state::stage(&container) else { return Ok(Some(handle)) };
             if let Some(words) = failed_start {
                 return Err(self.discard(&handle.external_execution_id, &words).await);
             }
-            if since(self.clock.now(), found_at) >= CREATOR_WINDOW {
+            if since(self.clock.now(), began) >= CREATOR_WINDOW {
                 self.start(&handle.external_execution_id).await?;
-                return Ok(handle);
+                return Ok(Some(handle));
             }
             self.clock.sleep(LOOK).await;
         }
@@ -159,7 +171,7 @@ impl Launch<'_> {
     async fn after_failed_start(&self, id: &str, error: Error) -> Result<()> {
         let container = match self.engine.inspect(id).await {
             Ok(container) => container,
-            Err(gone) if gone.kind() == ErrorKind::NotFound => return Err(removed_meanwhile().with_source(error)),
+            Err(gone) if gone.kind() == ErrorKind::NotFound => return Err(vanished().with_source(error)),
             Err(unknown) => return Err(unknown.with_advice(Advice::LookUpFirst)),
         };
         let refused = matches!(
@@ -203,11 +215,11 @@ fn log_cap(request: &LaunchRequest) -> Result<longshore_core::ByteSize> {
         .ok_or_else(|| Error::new(ErrorKind::Invalid, "the plan has no log cap; it was not made by this executor"))
 }
 
-fn not_created(error: Error, kind: ErrorKind) -> Error {
-    Error::new(kind, error.message()).with_operation("launch_job")
+fn not_created(error: &Error) -> Error {
+    Error::new(ErrorKind::ImageUnavailable, error.message()).with_operation("launch_job")
 }
 
-fn removed_meanwhile() -> Error {
+fn vanished() -> Error {
     Error::new(ErrorKind::Unavailable, "the container was removed by somebody else while it was being launched")
         .with_advice(Advice::LookUpFirst)
 }

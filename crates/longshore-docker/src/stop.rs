@@ -16,7 +16,8 @@ const LOOK: Duration = Duration::from_millis(20);
 const LONGEST_LOOK: Duration = Duration::from_secs(1);
 
 /// Stops a container and returns it as it is after its end. The reason is noted on disk before the engine is
-/// asked, so that whoever looks later knows whose stop it was.
+/// asked, so that whoever looks later knows whose stop it was. A container that was made and never started is
+/// removed, so that nobody can start it any more.
 pub(crate) async fn stop(
     engine: &Engine,
     id: &str,

@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
-use super::patience::Patience;
-use crate::{Advice, Clock, ContainerExecutor, ErrorKind, ExecutionHandle, LaunchRequest, LaunchSearch, Result};
+use super::{
+    observer::{RunEvent, RunObserver},
+    patience::Patience,
+    stop::{StopLevel, StopSwitch},
+    stopped_before_launch,
+};
+use crate::{Advice, Clock, ContainerExecutor, Error, ErrorKind, ExecutionHandle, LaunchRequest, LaunchSearch, Result};
 
 /// What became of a launch.
 #[derive(Debug)]
@@ -32,26 +37,62 @@ pub async fn launch_once(
     clock: &dyn Clock,
     patience: &Patience,
 ) -> Result<Launched> {
-    let mut pause = patience.first_pause;
-    loop {
-        let error = match executor.launch_job(request).await {
-            Ok(handle) => return Ok(Launched::Started(handle)),
-            Err(error) => error,
-        };
-        if error.advice() == Advice::LookUpFirst {
-            match patience.retry(clock, None, || executor.find_launch(request)).await? {
-                LaunchSearch::Found(handle) => return Ok(Launched::Started(handle)),
-                LaunchSearch::Unprovable { reason } => return Ok(Launched::Unprovable { reason }),
-                LaunchSearch::Absent => {}
+    Launching { executor, request, clock, patience, observer: None, stop: &StopSwitch::new() }.run().await
+}
+
+/// A launch under way, and who is told of it and may end it.
+pub(super) struct Launching<'a> {
+    pub(super) executor: &'a dyn ContainerExecutor,
+    pub(super) request: &'a LaunchRequest,
+    pub(super) clock: &'a dyn Clock,
+    pub(super) patience: &'a Patience,
+    pub(super) observer: Option<&'a dyn RunObserver>,
+    pub(super) stop: &'a StopSwitch,
+}
+
+impl Launching<'_> {
+    /// Launches. A launch that has been sent is always waited for; a stop ends only the asking again.
+    pub(super) async fn run(&self) -> Result<Launched> {
+        let mut pause = self.patience.first_pause;
+        loop {
+            let error = match self.executor.launch_job(self.request).await {
+                Ok(handle) => return Ok(Launched::Started(handle)),
+                Err(error) => error,
+            };
+            if error.advice() == Advice::LookUpFirst {
+                match self.look_up(&error).await? {
+                    LaunchSearch::Found(handle) => return Ok(Launched::Started(handle)),
+                    LaunchSearch::Unprovable { reason } => return Ok(Launched::Unprovable { reason }),
+                    LaunchSearch::Absent => {}
+                }
+            } else if !passes(error.kind()) {
+                return Err(error);
             }
-        } else if !passes(error.kind()) {
-            return Err(error);
+            if self.request.check_deadline(self.clock).is_err() {
+                return Err(error);
+            }
+            self.wait(&error, pause).await?;
+            pause = (pause * 2).min(self.patience.longest_pause);
         }
-        if request.check_deadline(clock).is_err() {
-            return Err(error);
+    }
+
+    /// Looks until there is an answer; when that is stopped, the launch may still have happened, as its error says.
+    async fn look_up(&self, error: &Error) -> Result<LaunchSearch> {
+        tokio::select! {
+            biased;
+            found = self.patience.retry(self.clock, self.observer, || self.executor.find_launch(self.request)) => found,
+            _ = self.stop.reached(StopLevel::Graceful) => Err(error.repeated()),
         }
-        clock.sleep(pause_after(error.advice(), pause)).await;
-        pause = (pause * 2).min(patience.longest_pause);
+    }
+
+    async fn wait(&self, error: &Error, pause: Duration) -> Result<()> {
+        if let Some(observer) = self.observer {
+            let _ = observer.observe(RunEvent::LostContact(error)).await;
+        }
+        tokio::select! {
+            () = self.clock.sleep(pause_after(error.advice(), pause)) => Ok(()),
+            _ = self.stop.reached(StopLevel::Graceful) => Err(stopped_before_launch("launch_job")),
+        }
     }
 }
 

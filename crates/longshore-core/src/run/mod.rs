@@ -11,8 +11,8 @@ mod wait;
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    CheckedJob, Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, HostName, LaunchRequest, Owner, Plan,
-    Progress, Result, SystemClock,
+    CheckedJob, Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutionHandle, Harvest, HostName,
+    LaunchRequest, LogCompleteness, Owner, Plan, Progress, Result, SystemClock,
 };
 
 pub use follow::follow_logs;
@@ -39,6 +39,15 @@ pub async fn run(executor: Arc<dyn ContainerExecutor>, job: &ContainerJob) -> Re
     Ok((outcome, captured))
 }
 
+/// How long a log may go on after the end of its job.
+const LOG_DRAIN: Duration = Duration::from_secs(60);
+/// How long, when the job is lost and its log most likely with it.
+const LOST_LOG_DRAIN: Duration = Duration::from_secs(2);
+
+fn stopped_before_launch(operation: &'static str) -> Error {
+    Error::new(ErrorKind::Timeout, "stopped before the launch; nothing was started").with_operation(operation)
+}
+
 /// Runs jobs to completion on one executor.
 #[derive(Debug, Clone)]
 #[must_use]
@@ -61,7 +70,7 @@ impl Runner {
             clock: Arc::new(SystemClock),
             owner: None,
             patience: Patience::default(),
-            time_to_send: Duration::from_secs(300),
+            time_to_send: Duration::from_secs(3600),
             attempt: 1,
             keep: false,
             stop: StopSwitch::new(),
@@ -131,16 +140,46 @@ impl Runner {
         let time_to_send = plan.template.start_timeout.map_or(self.time_to_send, |limit| limit.min(self.time_to_send));
         let request = LaunchRequest::new(job, self.attempt, plan, self.owner()?, started_waiting, time_to_send);
         self.prepare(&request, observer).await?;
-        let handle = match launch_once(self.executor.as_ref(), &request, self.clock.as_ref(), &self.patience).await? {
+        let launching = launch::Launching {
+            executor: self.executor.as_ref(),
+            request: &request,
+            clock: self.clock.as_ref(),
+            patience: &self.patience,
+            observer: Some(observer),
+            stop: &self.stop,
+        };
+        let handle = match launching.run().await? {
             Launched::Started(handle) => handle,
             Launched::Unprovable { reason } => return Ok(RunOutcome::lost(request, None, reason)),
         };
         observer.observe(RunEvent::Launched(&handle)).await?;
-        let following = self.deliver_logs(&handle, observer);
-        let waiting = self.finish(&request, &handle, observer);
-        let (logs, harvest) = futures::join!(following, waiting);
-        let outcome = RunOutcome::of_harvest(request, handle, harvest?, logs);
+        let (harvest, logs) = self.see_through(&request, &handle, observer).await?;
+        let outcome = RunOutcome::of_harvest(request, handle, harvest, logs);
         Ok(self.clean_up(outcome).await)
+    }
+
+    /// Follows the log and waits for the end, then gives the log a little time to end too.
+    async fn see_through(
+        &self,
+        request: &LaunchRequest,
+        handle: &ExecutionHandle,
+        observer: &dyn RunObserver,
+    ) -> Result<(Option<Harvest>, Result<LogCompleteness>)> {
+        let mut following = std::pin::pin!(self.deliver_logs(handle, observer));
+        let mut waiting = std::pin::pin!(self.finish(request, handle, observer));
+        let (logs, harvest) = tokio::select! {
+            logs = &mut following => (Some(logs), waiting.await?),
+            harvest = &mut waiting => (None, harvest?),
+        };
+        if let Some(logs) = logs {
+            return Ok((harvest, logs));
+        }
+        let drain = if harvest.is_some() { LOG_DRAIN } else { LOST_LOG_DRAIN };
+        let logs = tokio::select! {
+            logs = following => logs,
+            () = self.clock.sleep(drain) => Err(Error::new(ErrorKind::Timeout, format!("the log did not end within {drain:?} after its job"))),
+        };
+        Ok((harvest, logs))
     }
 
     /// The host on which this runner runs.
@@ -171,7 +210,7 @@ impl Runner {
             prepared = preparing => prepared,
             () = watching => Ok(()),
             () = self.clock.sleep(limit) => not_ready(format!("not ready within the start timeout of {limit:?}; raise start_timeout")),
-            _ = self.stop.reached(StopLevel::Graceful) => not_ready("stopped before the launch; nothing was started".to_owned()),
+            _ = self.stop.reached(StopLevel::Graceful) => Err(stopped_before_launch("prepare")),
         }
     }
 

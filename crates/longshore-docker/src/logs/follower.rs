@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::{
     frames::{Frame, FrameParser},
+    long_lines::LongLines,
     spill::{Extent, Spill},
 };
 use crate::{
@@ -125,15 +126,35 @@ impl Follower {
 
     /// One connection's worth. `None` when the container has not been started yet.
     async fn follow(&self, spill: &mut Spill) -> Result<Option<Ending>> {
-        match self.stream(spill).await? {
-            Pause::Capped => Ok(Some(Ending::Log(LogCompleteness::Truncated { cap: self.cap }))),
-            Pause::NotStarted => Ok(None),
-            Pause::End if self.is_complete(spill).await? => Ok(Some(Ending::Log(self.completeness()))),
-            Pause::End => Err(Error::new(ErrorKind::Unavailable, "the engine ended the log before its end")),
+        match self.stream(spill, true).await? {
+            Pause::Capped => return Ok(Some(self.capped())),
+            Pause::NotStarted => return Ok(None),
+            Pause::End if self.lives().await? => {
+                return Err(Error::new(ErrorKind::Unavailable, "the engine ended the log before its end"));
+            }
+            Pause::End => {}
         }
+        // The engine can end a followed log before its last pieces (measured on Engine 20.10 with a long line that
+        // has no end); what it keeps of a container that has ended is whole.
+        if !self.has_the_last(spill).await? && matches!(self.stream(spill, false).await?, Pause::Capped) {
+            return Ok(Some(self.capped()));
+        }
+        Ok(Some(Ending::Log(self.completeness(spill))))
     }
 
-    fn completeness(&self) -> LogCompleteness {
+    fn capped(&self) -> Ending {
+        Ending::Log(LogCompleteness::Truncated { cap: self.cap })
+    }
+
+    async fn lives(&self) -> Result<bool> {
+        Ok(state::live_status(&self.engine.inspect(&self.container).await?).is_some())
+    }
+
+    fn completeness(&self, spill: &Spill) -> LogCompleteness {
+        if spill.is_open_ended() {
+            let reason = "the engine does not tell whether the last line, of more than 16 KiB, ended with a line break";
+            return LogCompleteness::Lossy { reason: reason.to_owned() };
+        }
         if self.driver == "local" {
             return LogCompleteness::Complete;
         }
@@ -141,7 +162,7 @@ impl Follower {
     }
 
     /// Reads from the last place on, skipping what is stored, until the stream ends.
-    async fn stream(&self, spill: &mut Spill) -> Result<Pause> {
+    async fn stream(&self, spill: &mut Spill, follow: bool) -> Result<Pause> {
         if spill.extent().content() >= self.cap.bytes() {
             return Ok(Pause::Capped);
         }
@@ -151,7 +172,7 @@ impl Follower {
         if matches!(state::stage(&container), Stage::Created { failed_start: None }) {
             return Ok(Pause::NotStarted);
         }
-        let response = self.engine.logs(&self.container, &LogsQuery::following(since)).await?;
+        let response = self.engine.logs(&self.container, &LogsQuery::since(since, follow)).await?;
         self.following.send_if_modified(|following| following.trouble.take().is_some());
         let mut body = response.into_body();
         let mut parser = FrameParser::default();
@@ -202,12 +223,8 @@ impl Follower {
         over
     }
 
-    /// True when the container has ended and the engine's last record is the one that was stored last.
-    async fn is_complete(&self, spill: &Spill) -> Result<bool> {
-        let container = self.engine.inspect(&self.container).await?;
-        if state::live_status(&container).is_some() {
-            return Ok(false);
-        }
+    /// True when the engine's last record is beyond doubt the one that was stored last.
+    async fn has_the_last(&self, spill: &Spill) -> Result<bool> {
         let response = self.engine.logs(&self.container, &LogsQuery::last_record()).await?;
         let body = response.into_body().collect().await;
         let body =
@@ -215,7 +232,7 @@ impl Follower {
         let mut parser = FrameParser::default();
         parser.push(&body.to_bytes());
         let last = parser.next().map_err(|error| unwritable(&error))?;
-        Ok(last.is_none_or(|last| Some(last.time) <= spill.extent().newest))
+        Ok(last.as_ref() == spill.last() && !last.is_some_and(|last| LongLines::is_piece(&last)))
     }
 }
 

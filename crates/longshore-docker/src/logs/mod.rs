@@ -2,6 +2,7 @@
 
 mod follower;
 mod frames;
+mod long_lines;
 mod reader;
 mod spill;
 

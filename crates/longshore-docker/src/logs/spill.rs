@@ -1,8 +1,8 @@
 //! A log on disk: appended by one follower, read by any number of readers.
 //!
-//! Each record is a header of 16 bytes (a mark, the stream, two zeros, the length, the time in nanoseconds, all
-//! little-endian) and its bytes. The same log followed again gives the same file, so a place in it means the
-//! same to everybody.
+//! Each record is a header of 16 bytes (a mark, the stream, whether we added it, a zero, the length, the time in
+//! nanoseconds, all little-endian) and its bytes. The same log followed again gives the same file, so a place in it
+//! means the same to everybody.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -15,10 +15,15 @@ use std::{
     sync::Arc,
 };
 
-use super::frames::Frame;
+use super::{
+    frames::Frame,
+    long_lines::{LineBreak, LongLines},
+};
 
 const HEADER: usize = 16;
 const MARK: u8 = 0xA7;
+/// Marks a line break that the engine has lost and we have added.
+const ADDED: u8 = 1;
 
 /// How much of a log is on disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -55,6 +60,8 @@ impl Extent {
 pub(crate) struct Spill {
     file: Arc<File>,
     extent: Extent,
+    lines: LongLines,
+    last: Option<Frame>,
     pending: Vec<u8>,
 }
 
@@ -69,9 +76,9 @@ impl Spill {
             Err(TryLockError::WouldBlock) => own_file(folder, name)?,
             Err(TryLockError::Error(error)) => return Err(error),
         };
-        let extent = measure(&file)?;
+        let (extent, lines, last) = measure(&file)?;
         file.set_len(extent.end)?;
-        Ok(Self { file: Arc::new(file), extent, pending: Vec::new() })
+        Ok(Self { file: Arc::new(file), extent, lines, last, pending: Vec::new() })
     }
 
     pub(crate) const fn extent(&self) -> Extent {
@@ -82,14 +89,36 @@ impl Spill {
         Arc::clone(&self.file)
     }
 
-    /// Adds a record; [`flush`](Self::flush) writes what was added.
+    /// Adds a record, and the line break that the engine has lost, if so; [`flush`](Self::flush) writes what was added.
     pub(crate) fn add(&mut self, frame: &Frame) {
-        let length = u32::try_from(frame.bytes.len()).unwrap_or(u32::MAX);
-        self.pending.extend_from_slice(&[MARK, frame.stream as u8, 0, 0]);
+        let line_break = self.lines.next(frame);
+        if line_break == LineBreak::Before {
+            self.append(frame.stream, frame.time, b"\n", ADDED);
+        }
+        self.append(frame.stream, frame.time, &frame.bytes, 0);
+        if line_break == LineBreak::After {
+            self.append(frame.stream, frame.time, b"\n", ADDED);
+        }
+        self.last = Some(frame.clone());
+    }
+
+    /// The engine's record that was added last.
+    pub(crate) const fn last(&self) -> Option<&Frame> {
+        self.last.as_ref()
+    }
+
+    fn append(&mut self, stream: LogStream, time: i64, bytes: &[u8], added: u8) {
+        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        self.pending.extend_from_slice(&[MARK, stream as u8, added, 0]);
         self.pending.extend_from_slice(&length.to_le_bytes());
-        self.pending.extend_from_slice(&frame.time.to_le_bytes());
-        self.pending.extend_from_slice(&frame.bytes);
-        self.extent.add(frame.stream, frame.time, u64::from(length));
+        self.pending.extend_from_slice(&time.to_le_bytes());
+        self.pending.extend_from_slice(bytes);
+        self.extent.add(stream, time, u64::from(length));
+    }
+
+    /// True when nobody can tell whether the log's last line ended with a line break.
+    pub(crate) fn is_open_ended(&self) -> bool {
+        self.lines.is_open_ended()
     }
 
     pub(crate) fn flush(&mut self) -> io::Result<()> {
@@ -101,10 +130,10 @@ impl Spill {
         Ok(())
     }
 
-    /// How many records carry a time of at least `since`.
+    /// How many of the engine's records carry a time of at least `since`.
     pub(crate) fn count_since(&self, since: i64) -> io::Result<u64> {
         let mut count = 0;
-        walk(&self.file, |_, time, _| count += u64::from(time >= since))?;
+        walk(&self.file, |record| count += u64::from(!record.added && record.frame.time >= since))?;
         Ok(count)
     }
 }
@@ -128,27 +157,40 @@ fn own_file(folder: &Path, name: &str) -> io::Result<File> {
     Err(io::Error::other("a thousand programs follow the same log"))
 }
 
-/// The extent of the whole records in a file; half a record at its end, left by a crash, does not count.
-fn measure(file: &File) -> io::Result<Extent> {
-    let mut extent = Extent::default();
-    walk(file, |stream, time, length| extent.add(stream, time, length))?;
-    Ok(extent)
+/// What the whole records in a file amount to; half a record at its end, left by a crash, does not count.
+fn measure(file: &File) -> io::Result<(Extent, LongLines, Option<Frame>)> {
+    let (mut extent, mut lines, mut last) = (Extent::default(), LongLines::default(), None);
+    walk(file, |record| {
+        extent.add(record.frame.stream, record.frame.time, record.frame.bytes.len() as u64);
+        if !record.added {
+            lines.next(&record.frame);
+            last = Some(record.frame);
+        }
+    })?;
+    Ok((extent, lines, last))
 }
 
-fn walk(file: &File, mut visit: impl FnMut(LogStream, i64, u64)) -> io::Result<()> {
+/// A record as it is on disk.
+struct Stored {
+    frame: Frame,
+    added: bool,
+}
+
+fn walk(file: &File, mut visit: impl FnMut(Stored)) -> io::Result<()> {
     let length = file.metadata()?.len();
     let mut reader = BufReader::with_capacity(256 << 10, At { file, offset: 0 });
     let mut offset = 0;
     let mut header = [0; HEADER];
     while offset + HEADER as u64 <= length {
         reader.read_exact(&mut header)?;
-        let Some((stream, bytes, time)) = decode(&header) else { break };
-        offset += HEADER as u64 + bytes;
+        let Some(Header { stream, added, length: bytes, time }) = decode(&header) else { break };
+        offset += HEADER as u64 + bytes as u64;
         if offset > length {
             break;
         }
-        io::copy(&mut Read::by_ref(&mut reader).take(bytes), &mut io::sink())?;
-        visit(stream, time, bytes);
+        let mut content = vec![0; bytes];
+        reader.read_exact(&mut content)?;
+        visit(Stored { frame: Frame { stream, time, bytes: content.into() }, added });
     }
     Ok(())
 }
@@ -166,19 +208,29 @@ impl Read for At<'_> {
     }
 }
 
-fn decode(header: &[u8]) -> Option<(LogStream, u64, i64)> {
+/// What stands before a record's bytes.
+struct Header {
+    stream: LogStream,
+    added: bool,
+    length: usize,
+    time: i64,
+}
+
+fn decode(header: &[u8]) -> Option<Header> {
     let (fixed, rest) = header.split_first_chunk::<4>()?;
     let (length, rest) = rest.split_first_chunk::<4>()?;
     let (time, _) = rest.split_first_chunk::<8>()?;
-    let stream = match fixed {
-        [MARK, 0, 0, 0] => LogStream::Stdout,
-        [MARK, 1, 0, 0] => LogStream::Stderr,
+    let (stream, added) = match *fixed {
+        [MARK, 0, added @ 0..=ADDED, 0] => (LogStream::Stdout, added == ADDED),
+        [MARK, 1, added @ 0..=ADDED, 0] => (LogStream::Stderr, added == ADDED),
         _ => return None,
     };
-    Some((stream, u64::from(u32::from_le_bytes(*length)), i64::from_le_bytes(*time)))
+    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+    Some(Header { stream, added, length, time: i64::from_le_bytes(*time) })
 }
 
-/// Reads whole records from `offset` up to `end`, about `max_bytes` of them; at least one where there is one.
+/// Reads whole records from `offset` up to `end`, about `max_bytes` of them; at least one where there is one. The
+/// engine ends some long lines with an empty record, which is kept so that records can be counted, and not shown.
 /// `None` when no record begins at the offset.
 pub(crate) fn read(file: &File, offset: u64, end: u64, max_bytes: usize) -> io::Result<Option<(Vec<LogRecord>, u64)>> {
     let available = usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX);
@@ -205,19 +257,21 @@ fn parse(buffer: &Bytes) -> Parsed {
     let mut records = Vec::new();
     let mut at = 0;
     while let Some(header) = buffer.get(at..at + HEADER) {
-        let Some((stream, length, time)) = decode(header) else { return Parsed::NotARecord };
-        let next = at + HEADER + usize::try_from(length).unwrap_or(usize::MAX);
+        let Some(Header { stream, length, time, .. }) = decode(header) else { return Parsed::NotARecord };
+        let next = at + HEADER + length;
         if next > buffer.len() {
-            if records.is_empty() {
+            if at == 0 {
                 return Parsed::Needs(next);
             }
             break;
         }
-        let timestamp = Timestamp::from_nanosecond(i128::from(time)).ok();
-        records.push(LogRecord::new(stream, timestamp, buffer.slice(at + HEADER..next)));
+        if length > 0 {
+            let timestamp = Timestamp::from_nanosecond(i128::from(time)).ok();
+            records.push(LogRecord::new(stream, timestamp, buffer.slice(at + HEADER..next)));
+        }
         at = next;
     }
-    if records.is_empty() && !buffer.is_empty() {
+    if at == 0 && !buffer.is_empty() {
         Parsed::Needs(HEADER.max(buffer.len() + 1))
     } else {
         Parsed::Records(records, at)
@@ -267,7 +321,7 @@ mod tests {
             let (mut offset, mut bytes) = (0, Vec::new());
             while offset < spill.extent().end {
                 let (records, next) = read(&spill.file(), offset, spill.extent().end, max_bytes).unwrap().unwrap();
-                assert!(!records.is_empty(), "{max_bytes}");
+                assert!(next > offset && records.iter().all(|record| !record.bytes.is_empty()), "{max_bytes}");
                 records.iter().for_each(|record| bytes.extend_from_slice(&record.bytes));
                 offset = next;
             }

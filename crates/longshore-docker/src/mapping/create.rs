@@ -144,7 +144,7 @@ fn security(template: &JobTemplate, frozen: &Frozen) -> Security {
         || Some(frozen.options.add_capabilities.iter().cloned().collect::<Vec<_>>()).filter(|added| !added.is_empty());
     let asked = template.resources.pids.map(std::num::NonZeroU32::get);
     let pids_limit = Some(i64::from(asked.unwrap_or(frozen.pids_limit)));
-    let no_new_privileges = || Some(vec!["no-new-privileges:true".to_owned()]);
+    let no_new_privileges = || Some(vec!["no-new-privileges".to_owned()]);
     match template.security {
         SecurityProfile::Platform => Security {
             cap_add: added(),
@@ -170,7 +170,7 @@ fn security(template: &JobTemplate, frozen: &Frozen) -> Security {
     }
 }
 
-/// The `local` driver keeps the bytes exact and never rotates below the cap: a record of one byte takes 27 in
+/// The `local` driver keeps the bytes exact and never rotates below the cap: a record of one byte takes 26 in
 /// its file (measured on Engine 20.10), so a file of 32 times the cap holds any log up to it.
 fn log_config(driver: &str, metadata: &Metadata) -> HostConfigLogConfig {
     let options = (driver == "local").then(|| {

@@ -87,13 +87,13 @@ pub(crate) fn termination(container: &ContainerInspectResponse, circumstances: &
 
 fn cause(state: &ContainerState, code: i64, circumstances: &Circumstances, evidence: Evidence) -> (Cause, Evidence) {
     let exited = Cause::Exited { code: i32::try_from(code).unwrap_or(i32::MAX) };
-    if state.status == Some(State::CREATED) {
-        return (Cause::Invalid, evidence);
-    }
     if let Some(stop) = circumstances.stop
         && (stop.confirmed || died_of_stop(code))
     {
         return (stop.reason.into(), evidence.with_fact("stopped by", "longshore"));
+    }
+    if state.status == Some(State::CREATED) {
+        return (Cause::Invalid, evidence);
     }
     if state.oom_killed == Some(true) {
         return (Cause::OutOfMemory, evidence);

@@ -1,0 +1,55 @@
+//! The parts of the help that are more than one line.
+
+/// How to call `run`.
+pub(crate) const RUN_USAGE: &str = "longshore run [OPTIONS] IMAGE [-- COMMAND...]
+       longshore run [OPTIONS] IMAGE COMMAND...";
+
+/// After the list of commands.
+pub(crate) const START: &str = "Begin with: longshore run alpine -- echo hello";
+
+/// After the short help of `run`.
+pub(crate) const RUN_SHORT: &str = "The exit code is the job's own; `longshore run --help` tells the others.";
+
+/// After the long help of `run`, and in its manual page, where wider lines would be broken.
+pub(crate) const RUN: &str = "\
+Exit codes:
+  the job's own  the program ended by itself
+  124            a time limit passed: --timeout, --start-timeout
+  125            Longshore failed, or the launch did: a wrong option,
+                 no engine, no image, a refused plan; or what became
+                 of the job can't be told; or its output could not
+                 be passed on
+  126            the command can't be executed
+  127            there is no such command in the image
+  128+n          signal n ended the job, such as 139 for SIGSEGV
+  130, 143       stopped by Ctrl-C, by SIGTERM
+  137            out of memory, or killed by SIGKILL
+
+Output:
+  The job's output is passed on as it is, escape sequences included.
+  Longshore's own words go to stderr, in lines that begin with
+  `longshore:` or `hint:`; --quiet leaves only errors. When stdout
+  is closed early, as by `| head`, the job goes on to its end, its
+  time limits hold, and the container is kept with its log.
+
+Files of variables:
+  Each line of an --env-file is NAME=VALUE, or NAME alone to pass on
+  our own. The value is taken as it is, without quotes or escapes.
+  Lines that begin with # and empty lines are left out. Options win
+  over files, and later ones over earlier ones.
+
+Environment:
+  DOCKER_HOST, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH
+      where the Docker Engine is, as for Docker's own program
+  XDG_STATE_HOME
+      where executors keep what they must, below `longshore`;
+      by default ~/.local/state
+  LONGSHORE_LOG
+      what is told beyond notices: a level, or TARGET=LEVEL such as
+      longshore_docker=trace
+
+Examples:
+  longshore run alpine -- echo hello
+  longshore run -m 512m --timeout 10m -e MODE=fast tool:1.2 --input a
+  longshore run --secret token=env:API_TOKEN --json tool | jq .status
+  longshore run --dry-run --memory 8g tool";

@@ -1,0 +1,55 @@
+//! The `longshore` program: a container job, run to completion anywhere, with the habits of `docker run`.
+//!
+//! [`main`] is the whole program, [`command`] what can be typed, and [`RunReport`] what `longshore run --json` prints.
+
+mod args;
+mod commands;
+mod console;
+mod env_file;
+mod exit;
+mod help;
+mod hints;
+mod host;
+mod job;
+mod logging;
+mod output;
+mod progress;
+mod report;
+mod signals;
+mod text;
+mod values;
+
+use clap::{CommandFactory, Parser};
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+pub use report::{CleanupReport, ErrorReport, LogReport, RunReport, Timings};
+
+/// Runs the program with the given arguments, the first of which is its own name, and returns its exit code.
+#[must_use]
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match args::Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(shown) => return show(&shown),
+    };
+    if let Err(error) = logging::start(cli.verbose, cli.log_filter.as_deref()) {
+        let _ = writeln!(io::stderr(), "longshore: {}", text::clean(&error.chain()));
+        return ExitCode::from(exit::FAILED);
+    }
+    ExitCode::from(commands::execute(cli.command))
+}
+
+/// What can be typed, for whoever wants to look at it.
+#[must_use]
+pub fn command() -> clap::Command {
+    args::Cli::command()
+}
+
+/// Help was asked for, or what was typed can't be read: then the code is Docker's for it, in place of clap's.
+fn show(shown: &clap::Error) -> ExitCode {
+    let _ = shown.print();
+    if shown.use_stderr() { ExitCode::from(exit::FAILED) } else { ExitCode::SUCCESS }
+}

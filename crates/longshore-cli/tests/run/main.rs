@@ -1,0 +1,12 @@
+//! The program itself, from its arguments to its exit code, on the mock executor: no engine, no network.
+
+#![cfg(unix)]
+
+mod bad_input;
+mod commands;
+mod faults;
+mod output;
+mod plan;
+mod secrets;
+mod signals;
+mod support;

@@ -1,0 +1,25 @@
+//! Tests against real engines and registries, with what goes wrong between them and Longshore.
+
+mod faults;
+mod pulls;
+mod restarts;
+mod service;
+mod suite;
+#[path = "../support/mod.rs"]
+mod support;
+
+use service::{PrivateEngine, Registry};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    suite::run(&[
+        ("faults", || Box::pin(async { support::engine().await.map(drop) }), faults::TESTS),
+        ("pulls", || Box::pin(engine_and_registry()), pulls::TESTS),
+        ("restarts", || Box::pin(async { PrivateEngine::missing().map_or(Ok(()), Err) }), restarts::TESTS),
+    ])
+}
+
+async fn engine_and_registry() -> Result<(), String> {
+    support::engine().await?;
+    Registry::missing().map_or(Ok(()), Err)
+}

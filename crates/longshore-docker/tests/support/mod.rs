@@ -1,0 +1,70 @@
+//! The engine that the tests run against, and what it needs of them.
+
+use bollard::{Docker, body_full, query_parameters::ImportImageOptionsBuilder};
+use futures::TryStreamExt;
+use longshore_core::{ContainerExecutor, ExecutionHost, ExecutorContext, ExecutorRegistry, JobTemplate, Result};
+use serde_json::{Value, json};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio::sync::OnceCell;
+
+/// The probe's image under a name that no registry has.
+pub(crate) const IMAGE: &str = "longshore.test/probe:1";
+
+/// The engine's unix socket: what `DOCKER_HOST` names, else the usual one.
+#[expect(clippy::disallowed_methods, reason = "DOCKER_HOST is where the engine is, by convention")]
+pub(crate) fn socket() -> PathBuf {
+    let host = std::env::var("DOCKER_HOST").ok();
+    PathBuf::from(host.as_deref().and_then(|host| host.strip_prefix("unix://")).unwrap_or("/var/run/docker.sock"))
+}
+
+/// bollard of its own, for what tests do behind the executor's back.
+pub(crate) fn docker(socket: &Path) -> Result<Docker, bollard::errors::Error> {
+    Docker::connect_with_unix(&socket.to_string_lossy(), 120, bollard::API_DEFAULT_VERSION)
+}
+
+/// The engine with the probe's image, or why there is none.
+pub(crate) async fn engine() -> Result<Docker, String> {
+    static LOADED: OnceCell<()> = OnceCell::const_new();
+    let socket = socket();
+    let unavailable = |error: &dyn std::fmt::Display| {
+        format!("no Docker Engine answers at {} ({error}); start one, or point DOCKER_HOST at one", socket.display())
+    };
+    let docker = docker(&socket).map_err(|error| unavailable(&error))?;
+    let docker = docker.negotiate_version().await.map_err(|error| unavailable(&error))?;
+    LOADED
+        .get_or_try_init(|| load(&docker))
+        .await
+        .map_err(|error| format!("the probe's image can't be loaded: {error}"))?;
+    Ok(docker)
+}
+
+/// Loads the probe's image into an engine.
+pub(crate) async fn load(docker: &Docker) -> Result<(), bollard::errors::Error> {
+    let archive = longshore_probe::image_archive(IMAGE);
+    let options = ImportImageOptionsBuilder::new().quiet(true).build();
+    docker.import_image(options, body_full(archive.into()), None).try_collect::<Vec<_>>().await.map(|_| ())
+}
+
+/// An executor for the engine at the given address, with further settings of the host.
+pub(crate) fn executor(address: &str, settings: Value, state: &Path) -> Result<Arc<dyn ContainerExecutor>> {
+    let mut config = json!({ "host": address });
+    if let (Value::Object(config), Value::Object(settings)) = (&mut config, settings) {
+        config.extend(settings);
+    }
+    let mut registry = ExecutorRegistry::new();
+    longshore_docker::register(&mut registry);
+    let host =
+        ExecutionHost::builder().name("kit".parse()?).executor_type("docker".parse()?).executor_config(config).build();
+    registry.build(&host, &ExecutorContext::new(state))
+}
+
+/// The least template that runs the probe.
+pub(crate) fn probe() -> JobTemplate {
+    JobTemplate::builder()
+        .name("kit".parse().unwrap())
+        .image(IMAGE.parse::<longshore_core::ImageSource>().unwrap())
+        .build()
+}

@@ -1,0 +1,97 @@
+//! News of executions, where the executor has any.
+
+use futures::StreamExt;
+use longshore_core::{Capability, ErrorKind, EventStream, ExecutionEvent, LaunchToken, wait};
+
+use crate::kit::{
+    case::Case,
+    failure::{CaseResult, Halt, holds, refused, same},
+};
+
+cases! { "events":
+    an_end_is_told_or_admitted_to_be_missed,
+    a_change_before_the_end_is_told_too,
+    an_owner_hears_only_of_its_own,
+    waiting_needs_no_events,
+}
+
+/// The owner's events; `None` where the executor has none and has said so.
+async fn subscribe(case: &Case) -> CaseResult<Option<EventStream>> {
+    let answer = case.executor.events(&case.owner).await;
+    if case.has(Capability::Events) {
+        return Ok(Some(answer?));
+    }
+    let answer = answer.map(|_| "a stream of events");
+    refused("events that the executor does not declare", answer, &[ErrorKind::Unsupported])?;
+    Ok(None)
+}
+
+/// Waits for news of the token, or for a gap in which it may have been missed.
+async fn news_of(case: &Case, events: &mut EventStream, token: LaunchToken) -> CaseResult {
+    let news = async {
+        while let Some(event) = events.next().await {
+            match event {
+                ExecutionEvent::Changed { token: changed, .. } if changed != token => {}
+                _ => return Ok(()),
+            }
+        }
+        Err(Halt::broken("a stream of events never ends by itself"))
+    };
+    tokio::select! {
+        heard = news => heard,
+        () = case.clock.sleep(case.limit()) => Err(Halt::broken("no news of a change, and no gap, in time")),
+    }
+}
+
+async fn an_end_is_told_or_admitted_to_be_missed(case: &Case) -> CaseResult {
+    let Some(mut events) = subscribe(case).await? else { return Ok(()) };
+    let execution = case.launch([case.sleep(300), "exit 0".to_owned()]).await?;
+    let ended = async {
+        loop {
+            news_of(case, &mut events, execution.token()).await?;
+            if !case.status(&execution).await?.is_live() {
+                return Ok(());
+            }
+        }
+    };
+    ended.await
+}
+
+async fn a_change_before_the_end_is_told_too(case: &Case) -> CaseResult {
+    let Some(mut events) = subscribe(case).await? else { return Ok(()) };
+    let execution = case.launch(["print news".to_owned(), case.keep_running()]).await?;
+    news_of(case, &mut events, execution.token()).await?;
+    case.still_live(&execution).await
+}
+
+async fn an_owner_hears_only_of_its_own(case: &Case) -> CaseResult {
+    let Some(mut events) = subscribe(case).await? else { return Ok(()) };
+    let mut foreign = case.request_for(["exit 0"])?;
+    foreign.owner = case.another_owner()?;
+    let foreign = case.launch_request(foreign).await?;
+    case.end(&foreign).await?;
+    let own = case.launch(["exit 0"]).await?;
+    case.end(&own).await?;
+    let until_own = async {
+        while let Some(event) = events.next().await {
+            if let ExecutionEvent::Changed { token, .. } = event {
+                holds(token != foreign.token(), "an owner's events are about its own executions")?;
+                if token == own.token() {
+                    return Ok(());
+                }
+            }
+        }
+        Err(Halt::broken("a stream of events never ends by itself"))
+    };
+    tokio::select! {
+        heard = until_own => heard,
+        () = case.clock.sleep(case.limit()) => Err(Halt::broken("no news of the owner's own execution in time")),
+    }
+}
+
+/// The convenience layer waits with events and without; either way it returns the end.
+async fn waiting_needs_no_events(case: &Case) -> CaseResult {
+    let execution = case.launch([case.sleep(300), "exit 6".to_owned()]).await?;
+    let waited = wait(case.executor.as_ref(), &execution.handle, &case.owner, case.clock.as_ref()).await?;
+    same("the exit code that was waited for", waited.termination().and_then(|end| end.exit_code), Some(6))
+}

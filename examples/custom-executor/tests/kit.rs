@@ -1,0 +1,2 @@
+//! The conformance kit against programs of this machine.
+fn main() {}
