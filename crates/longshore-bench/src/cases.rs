@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     ours,
-    raw::{Raw, RawJob, Result},
+    raw::{Failure, Raw, RawJob, Result},
     stats::{self, Ratio},
 };
 
@@ -149,7 +149,7 @@ impl Bench {
                     raw.run(job).await?
                 }
             }
-            Result::Ok(())
+            Ok::<(), Failure>(())
         });
         futures::future::try_join_all(lanes).await?;
         let count = u32::try_from(width * EACH)?;

@@ -3,8 +3,9 @@
 mod harness;
 
 use harness::MockHarness;
+use longshore_mock::MockConfig;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    longshore_testkit::kit::main("mock", MockHarness::start)
+    longshore_testkit::kit::main("mock", || MockHarness::start(MockConfig::default()))
 }

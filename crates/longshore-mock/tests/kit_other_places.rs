@@ -12,7 +12,7 @@ use std::{num::NonZeroU32, time::Duration};
 /// Every case passes in a place with the given settings.
 #[track_caller]
 fn passes(config: &MockConfig) {
-    let fails = |case: &'static str| match kit::run_case(case, || MockHarness::start_with(config.clone())) {
+    let fails = |case: &'static str| match kit::run_case(case, || MockHarness::start(config.clone())) {
         Some(Verdict::Passed) => None,
         other => Some(format!("{case}: {other:?}")),
     };
@@ -71,11 +71,42 @@ fn a_place_without_lists_and_events() {
 fn a_place_that_can_do_next_to_nothing() {
     use Capability::*;
     passes(&without([
-        PullAlways, PullNever, RegistryCredentials, Platform, Entrypoint, Environment, SecretFiles, SecretVariables,
-        WorkingDirectory, User, NetworkNone, NetworkPrivate, NetworkHost, NetworkNamed, NetworkAliases, BindMounts,
-        Volumes, Tmpfs, Labels, MemoryLimit, CpuLimit, Gpu, EphemeralStorage, PidsLimit, StopSignal, StopGrace,
-        HardenedProfile, PlatformProfile, Stop, SignalEvidence, OutOfMemoryEvidence, SeparateStreams, LogTimestamps,
-        BinaryLogs, Events, ListOwned,
+        PullAlways,
+        PullNever,
+        RegistryCredentials,
+        Platform,
+        Entrypoint,
+        Environment,
+        SecretFiles,
+        SecretVariables,
+        WorkingDirectory,
+        User,
+        NetworkNone,
+        NetworkPrivate,
+        NetworkHost,
+        NetworkNamed,
+        NetworkAliases,
+        BindMounts,
+        Volumes,
+        Tmpfs,
+        Labels,
+        MemoryLimit,
+        CpuLimit,
+        Gpu,
+        EphemeralStorage,
+        PidsLimit,
+        StopSignal,
+        StopGrace,
+        HardenedProfile,
+        PlatformProfile,
+        Stop,
+        SignalEvidence,
+        OutOfMemoryEvidence,
+        SeparateStreams,
+        LogTimestamps,
+        BinaryLogs,
+        Events,
+        ListOwned,
     ]));
 }
 

@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 use longshore_core::{
-    Advice, ByteSize, Capabilities, Capability, CheckedJob, Clock, ContainerExecutor, Error, ErrorKind,
-    ExecutionHandle, ExecutionHost, ExecutionStatus, ExecutorContext, ExecutorType, Harvest, HostFacts, HostName,
-    HostSettings, LaunchIdempotency, LaunchRequest, LaunchSearch, LaunchToken, LogPage, LogQuery, OwnedExecution,
-    Owner, Plan, Progress, Result, Signal, StopRequest, Termination, Usage, clock::since,
+    Advice, Capabilities, Capability, CheckedJob, Clock, ContainerExecutor, Error, ErrorKind, ExecutionHandle,
+    ExecutionHost, ExecutionStatus, ExecutorContext, ExecutorType, Harvest, HostFacts, HostName, HostSettings,
+    LaunchIdempotency, LaunchRequest, LaunchSearch, LaunchToken, LogPage, LogQuery, OwnedExecution, Owner, Plan,
+    Progress, Result, StopRequest, Termination, Usage, clock::since,
 };
 use std::{
     fs,
@@ -17,14 +17,12 @@ use std::{
 use crate::{
     config::{ProgramsConfig, ProgramsOptions},
     folder::{Folder, Stage, unavailable},
-    logs::Log,
+    logs::{DEFAULT_CAP, Log},
     supervisor,
 };
 
 /// The version of the handle's metadata, of which there is none, and of the settings that are frozen into a plan.
 const VERSION: u32 = 1;
-/// How many bytes of a job's log are kept when the job does not say.
-const LOG_CAP: ByteSize = ByteSize::from_mib(64);
 /// How long a start, or the end of what was killed, may take to be seen.
 const CONFIRM: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(10);
@@ -133,15 +131,6 @@ fn program(request: &LaunchRequest) -> Result<PathBuf> {
     })
 }
 
-fn not_found(folder: &Folder) -> Error {
-    Error::new(ErrorKind::NotFound, "there is no such execution").with_context("folder", folder.path.display())
-}
-
-fn log<'a>(folder: &'a Folder, ended: bool) -> Result<Log<'a>> {
-    let request = folder.request()?;
-    Ok(Log { folder: &folder.path, token: request.token, cap: request.plan.template.log_cap.unwrap_or(LOG_CAP), ended })
-}
-
 #[async_trait]
 impl ContainerExecutor for ProgramsExecutor {
     fn executor_type(&self) -> &ExecutorType {
@@ -185,8 +174,8 @@ impl ContainerExecutor for ProgramsExecutor {
         let settings = serde_json::json!({ "program": self.config.program(&template.image) });
         let mut plan = Plan::granting(job, self, HostSettings::new(VERSION, settings));
         if template.log_cap.is_none() {
-            plan.template.log_cap = Some(LOG_CAP);
-            plan.adjust("log_cap", LOG_CAP, "the executor's default");
+            plan.template.log_cap = Some(DEFAULT_CAP);
+            plan.adjust("log_cap", DEFAULT_CAP, "the executor's default");
         }
         plan.adjust("network", "host", "programs have this machine's own network");
         plan.adjust("security", "no new privileges", "programs are ordinary processes of this machine, not isolated");
@@ -238,25 +227,16 @@ impl ContainerExecutor for ProgramsExecutor {
     async fn stop_job(&self, handle: &ExecutionHandle, stop: &StopRequest) -> Result<Termination> {
         let StopRequest { reason, grace, .. } = *stop;
         let began = self.clock.now();
+        let mut asked = false;
         loop {
             let passed = since(self.clock.now(), began);
-            let ended = self.of(handle, move |folder| match folder.stage()? {
-                Stage::Ended(termination) => Ok(Some(termination)),
-                Stage::Running { process, .. } => {
-                    let asked = folder.request()?.plan.template.stop_signal.unwrap_or(Signal::TERM);
-                    if folder.note(reason)? {
-                        process.signal(supervisor::named(asked)?)?;
-                    }
-                    if passed >= grace {
-                        process.signal(rustix::process::Signal::KILL)?;
-                    }
-                    Ok(None)
+            match self.of(handle, Folder::found).await? {
+                Stage::Ended(termination) => return Ok(termination),
+                Stage::Running { process, .. } if passed >= grace || !asked => {
+                    self.of(handle, move |folder| folder.stop(process, reason, passed >= grace)).await?;
+                    asked = true;
                 }
-                Stage::Starting => Ok(None),
-                Stage::Absent | Stage::FailedStart(_) => Err(not_found(folder)),
-            });
-            if let Some(termination) = ended.await? {
-                return Ok(termination);
+                _ => {}
             }
             if passed > grace.saturating_add(CONFIRM) {
                 return Err(Error::new(ErrorKind::Unavailable, "the program was killed and is still there"));
@@ -266,24 +246,28 @@ impl ContainerExecutor for ProgramsExecutor {
     }
 
     async fn get_logs(&self, handle: &ExecutionHandle, query: &LogQuery) -> Result<LogPage> {
-        let query = query.clone();
-        self.of(handle, move |folder| match folder.stage()? {
-            Stage::Absent | Stage::FailedStart(_) => Err(not_found(folder)),
-            stage => log(folder, matches!(stage, Stage::Ended(_)))?.page(&query),
-        })
-        .await
+        let began = self.clock.now();
+        loop {
+            let asked = query.clone();
+            let page = self.of(handle, move |folder| Log::of(folder, &folder.found()?)?.page(&asked)).await?;
+            let news = !page.records.is_empty() || page.ended.is_some();
+            if news || since(self.clock.now(), began) >= query.wait {
+                return Ok(page);
+            }
+            self.clock.sleep(LOOK).await;
+        }
     }
 
     async fn harvest_job(&self, handle: &ExecutionHandle) -> Result<Harvest> {
-        self.of(handle, |folder| match folder.stage()? {
+        let harvested = self.of(handle, |folder| match folder.found()? {
             Stage::Ended(termination) => {
+                let logs = Log::of(folder, &Stage::Ended(termination.clone()))?.summary()?;
                 let usage = Usage::of_wall_time(termination.run_time().unwrap_or_default());
-                Ok(Harvest::new(termination, log(folder, true)?.summary()?, usage))
+                Ok(Harvest::new(termination, logs, usage))
             }
-            Stage::Absent | Stage::FailedStart(_) => Err(not_found(folder)),
             _ => Err(Error::new(ErrorKind::StillRunning, "the program still runs; wait for its end or stop it")),
-        })
-        .await
+        });
+        harvested.await
     }
 
     async fn cleanup(&self, handle: &ExecutionHandle) -> Result<()> {
@@ -297,7 +281,8 @@ impl ContainerExecutor for ProgramsExecutor {
             let tokens = names.filter_map(|name| name.to_str()?.parse::<LaunchToken>().ok());
             let folders = tokens.map(|token| Folder::new(&root, token));
             // Whose request can't be read has never run, or was removed just now.
-            let owned = folders.filter_map(|folder| Some((folder.request().ok().filter(|it| it.owner == owner)?, folder)));
+            let owned =
+                folders.filter_map(|folder| Some((folder.request().ok().filter(|it| it.owner == owner)?, folder)));
             owned.map(|(request, folder)| Ok((request, folder.stage()?))).collect::<Result<Vec<_>>>()
         });
         let owned = found.await?.into_iter().map(|(request, stage)| {

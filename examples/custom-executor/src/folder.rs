@@ -12,7 +12,7 @@
 
 use jiff::Timestamp;
 use longshore_core::{
-    Cause, Clock, Error, ErrorKind, Evidence, LaunchRequest, LaunchToken, Result, StopReason, Termination,
+    Cause, Clock, Error, ErrorKind, Evidence, LaunchRequest, LaunchToken, Result, Signal, StopReason, Termination,
 };
 use std::{
     fs::{self, File, TryLockError},
@@ -25,6 +25,7 @@ use crate::supervisor::{self, Process};
 /// The folder of one execution.
 #[derive(Debug)]
 pub(crate) struct Folder {
+    pub(crate) token: LaunchToken,
     pub(crate) path: PathBuf,
 }
 
@@ -45,7 +46,7 @@ pub(crate) enum Stage {
 
 impl Folder {
     pub(crate) fn new(root: &Path, token: LaunchToken) -> Self {
-        Self { path: root.join(token.to_string()) }
+        Self { token, path: root.join(token.to_string()) }
     }
 
     /// Looks how far the execution is. The order of the looks matters: whoever has a record was locked until its
@@ -67,6 +68,16 @@ impl Folder {
         Ok(Stage::Ended(termination(&exit)?.with_times(Some(since), Some(ended_at))))
     }
 
+    /// How far it is; an error when there is no such execution.
+    pub(crate) fn found(&self) -> Result<Stage> {
+        match self.stage()? {
+            Stage::Absent | Stage::FailedStart(_) => {
+                Err(Error::new(ErrorKind::NotFound, "there is no such execution").with_context("token", self.token))
+            }
+            stage => Ok(stage),
+        }
+    }
+
     /// Starts the program, unless somebody else does or has: the lock is the kernel's, so that two launches of one
     /// token never start two, and it passes to the supervisor, so that there is no moment without it.
     pub(crate) fn start(&self, request: &LaunchRequest, program: &Path, clock: &dyn Clock) -> Result<()> {
@@ -86,9 +97,8 @@ impl Folder {
         let stored = serde_json::to_vec(request).map_err(unreadable)?;
         fs::write(self.path.join("request.json"), stored).map_err(unavailable)?;
         let spawned = request.check_deadline(clock).and_then(|()| {
-            supervisor::spawn(program, &request.plan.template, &self.path, lock).map_err(|error| {
-                Error::new(ErrorKind::StartFailed, "the program can't be started").with_source(error)
-            })
+            supervisor::spawn(program, &request.plan.template, &self.path, lock)
+                .map_err(|error| Error::new(ErrorKind::StartFailed, "the program can't be started").with_source(error))
         });
         if spawned.is_err() {
             self.delete()?;
@@ -102,10 +112,12 @@ impl Folder {
         serde_json::from_slice(&stored).map_err(unreadable)
     }
 
-    /// Notes that the program is being stopped, before it is; the first reason stands.
-    pub(crate) fn note(&self, reason: StopReason) -> Result<()> {
-        let name = if reason == StopReason::TimedOut { "timed-out" } else { "cancelled" };
-        File::create(self.path.join(name)).map(drop).map_err(unavailable)
+    /// Notes that the program is being stopped, and why; then signals.
+    pub(crate) fn stop(&self, process: Process, reason: StopReason, kill: bool) -> Result<()> {
+        let note = if reason == StopReason::TimedOut { "timed-out" } else { "cancelled" };
+        File::create(self.path.join(note)).map_err(unavailable)?;
+        let asked = self.request()?.plan.template.stop_signal.unwrap_or(Signal::TERM);
+        process.signal(supervisor::named(if kill { Signal::KILL } else { asked })?)
     }
 
     /// Removes what has ended, or has never run.
@@ -169,10 +181,8 @@ impl Folder {
 
     /// What the shell and its tools complained of.
     fn words(&self) -> String {
-        fs::read(self.path.join("stderr")).map_or_else(
-            |error| error.to_string(),
-            |words| String::from_utf8_lossy(&words).trim().to_owned(),
-        )
+        fs::read(self.path.join("stderr"))
+            .map_or_else(|error| error.to_string(), |words| String::from_utf8_lossy(&words).trim().to_owned())
     }
 }
 

@@ -2,30 +2,36 @@
 
 use bytes::Bytes;
 use longshore_core::{
-    ByteSize, Error, ErrorKind, LaunchToken, LogCompleteness, LogCursor, LogPage, LogQuery, LogRecord, LogStream,
-    LogSummary, Result,
+    ByteSize, Error, ErrorKind, LogCompleteness, LogCursor, LogPage, LogQuery, LogRecord, LogStream, LogSummary, Result,
 };
 use std::{
     fs::File,
     io::{ErrorKind as Io, Read, Seek, SeekFrom},
-    path::Path,
 };
 
-use crate::folder::unavailable;
+use crate::folder::{Folder, Stage, unavailable};
 
 /// The longest record: a piece of a stream as it comes, not a line.
 const PIECE: u64 = 64 << 10;
 
+/// How many bytes of a job's log are kept when the job does not say.
+pub(crate) const DEFAULT_CAP: ByteSize = ByteSize::from_mib(64);
+
 /// The log of an execution, as long as its two files are now.
 #[derive(Debug)]
 pub(crate) struct Log<'a> {
-    pub(crate) folder: &'a Path,
-    pub(crate) token: LaunchToken,
-    pub(crate) cap: ByteSize,
-    pub(crate) ended: bool,
+    folder: &'a Folder,
+    cap: ByteSize,
+    ended: bool,
 }
 
-impl Log<'_> {
+impl<'a> Log<'a> {
+    /// The log of an execution that was this far before anybody looked at its files.
+    pub(crate) fn of(folder: &'a Folder, stage: &Stage) -> Result<Self> {
+        let cap = folder.request()?.plan.template.log_cap.unwrap_or(DEFAULT_CAP);
+        Ok(Self { folder, cap, ended: matches!(stage, Stage::Ended(_)) })
+    }
+
     /// What a log that has ended holds.
     pub(crate) fn summary(&self) -> Result<LogSummary> {
         let [out, err] = self.kept([0, 0])?;
@@ -49,7 +55,7 @@ impl Log<'_> {
                 records.push(LogRecord::new(stream, None, piece));
             }
         }
-        let next = LogCursor::new(format!("{}/{}/{}", self.token, at[0], at[1]));
+        let next = LogCursor::new(format!("{}/{}/{}", self.folder.token, at[0], at[1]));
         if self.ended && at == kept {
             return Ok(LogPage::last(records, next, self.completeness()?));
         }
@@ -72,7 +78,7 @@ impl Log<'_> {
 
     fn place(&self, cursor: &LogCursor) -> Result<[u64; 2]> {
         let read = || {
-            let offsets = cursor.as_str().strip_prefix(&format!("{}/", self.token))?;
+            let offsets = cursor.as_str().strip_prefix(&format!("{}/", self.folder.token))?;
             let (out, err) = offsets.split_once('/')?;
             Some([out.parse().ok()?, err.parse().ok()?])
         };
@@ -84,7 +90,7 @@ impl Log<'_> {
 
     /// How long the file is; one that does not exist yet is empty.
     fn length(&self, stream: LogStream) -> Result<u64> {
-        match self.folder.join(stream.to_string()).metadata() {
+        match self.folder.path.join(stream.to_string()).metadata() {
             Ok(file) => Ok(file.len()),
             Err(error) if error.kind() == Io::NotFound => Ok(0),
             Err(error) => Err(unavailable(error)),
@@ -93,7 +99,7 @@ impl Log<'_> {
 
     fn read(&self, stream: LogStream, from: u64, to: u64) -> Result<Bytes> {
         let mut piece = Vec::new();
-        let mut file = File::open(self.folder.join(stream.to_string())).map_err(unavailable)?;
+        let mut file = File::open(self.folder.path.join(stream.to_string())).map_err(unavailable)?;
         file.seek(SeekFrom::Start(from)).map_err(unavailable)?;
         file.take(PIECE.min(to - from)).read_to_end(&mut piece).map_err(unavailable)?;
         Ok(piece.into())

@@ -23,13 +23,8 @@ pub(crate) struct MockHarness {
 }
 
 impl MockHarness {
-    /// A place that can do everything.
-    pub(crate) async fn start() -> Result<Self, SetupError> {
-        Self::start_with(MockConfig::default()).await
-    }
-
-    /// A place with the given settings.
-    pub(crate) async fn start_with(mut config: MockConfig) -> Result<Self, SetupError> {
+    /// A place with the given settings; by default it can do everything.
+    pub(crate) async fn start(mut config: MockConfig) -> Result<Self, SetupError> {
         tokio::time::pause();
         config.images = Images::builder().missing(["*/no-such-image:*"]).build();
         config.networks.insert(NetworkName::new(NETWORK).map_err(Error::from)?);

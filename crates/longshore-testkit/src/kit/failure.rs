@@ -118,3 +118,27 @@ pub(crate) fn refused<T: fmt::Debug>(what: &str, answer: Result<T, Error>, kinds
 pub(crate) fn lost_contact<T: fmt::Debug>(what: &str, answer: Result<T, Error>) -> CaseResult<Error> {
     refused(what, answer, &[ErrorKind::Unavailable, ErrorKind::Timeout, ErrorKind::RateLimited])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_byte_that_differs_is_shown() {
+        assert!(same_bytes("it", b"same", b"same").is_ok());
+        for (found, at) in [(b"sane".as_slice(), 2), (b"sam", 3), (b"samel", 4), (b"", 0)] {
+            let halt = same_bytes("it", found, b"same").unwrap_err().to_string();
+            assert!(halt.contains(&format!("differs from byte {at} on")) && halt.contains("failure.rs"), "{halt}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_must_be_of_the_kind() {
+        let answer = |kind| Err::<(), _>(Error::new(kind, "why"));
+        assert!(refused("it", answer(ErrorKind::NotFound), &[ErrorKind::NotFound]).is_ok());
+        assert!(refused("it", answer(ErrorKind::Invalid), &[ErrorKind::NotFound]).is_err());
+        assert!(refused("it", Ok(()), &[ErrorKind::NotFound]).is_err());
+        assert!(lost_contact("it", answer(ErrorKind::Timeout)).is_ok());
+        assert!(lost_contact("it", answer(ErrorKind::NotFound)).is_err());
+    }
+}

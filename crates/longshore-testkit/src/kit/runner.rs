@@ -141,3 +141,38 @@ fn words_of(panic: &(dyn std::any::Any + Send)) -> &str {
     let owned = panic.downcast_ref::<String>().map(String::as_str);
     owned.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a word")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_fails_only_where_everything_is_required() {
+        let missing = || Verdict::Unavailable("no engine answers; start one".to_owned());
+        assert!(
+            matches!(completion(missing(), false), Ok(Completion::Ignored { reason: Some(why) }) if why.contains("start one"))
+        );
+        let failed = completion(missing(), true).map(|_| ()).unwrap_err();
+        assert!(failed.message().is_some_and(|why| why.contains("LONGSHORE_REQUIRE_ALL") && why.contains("start one")));
+    }
+
+    #[test]
+    fn what_nobody_offers_is_shown_and_never_fails() {
+        for strict in [false, true] {
+            let shown = completion(Verdict::NotOffered("nobody can".to_owned()), strict);
+            assert!(matches!(shown, Ok(Completion::Ignored { reason: Some(why) }) if why == "not offered: nobody can"));
+            assert!(matches!(completion(Verdict::Passed, strict), Ok(Completion::Completed)));
+            assert!(completion(Verdict::Failed("it broke".to_owned()), strict).is_err());
+        }
+    }
+
+    #[test]
+    fn every_case_has_a_name_of_its_own_and_a_group() {
+        let mut names: Vec<&str> = cases().collect();
+        let count = names.len();
+        assert!(names.iter().all(|name| name.split("::").count() == 2));
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

@@ -1,6 +1,6 @@
 //! How a program ended: the exit code as it is, the cause as far as the provider's evidence reaches.
 
-use longshore_core::{Capability, Cause, JobStatus, Signal, Termination};
+use longshore_core::{Capability, Cause, JobStatus, JobTemplate, Signal, Termination};
 
 use crate::kit::{
     case::Case,
@@ -71,10 +71,21 @@ async fn a_sigterm_of_its_own_is_no_cancellation(case: &Case) -> CaseResult {
     same("the job's status", finished.termination().job_status(), JobStatus::Failed)
 }
 
+/// A template that takes so much memory under the harness's limit.
+fn hungry(case: &Case, bytes: u64) -> JobTemplate {
+    let mut template = case.template(["print hungry".to_owned(), format!("allocate {bytes}")]);
+    template.resources.memory = Some(case.harness.memory_limit());
+    template
+}
+
+/// The program takes four times what it was granted, which may be more than it asked for.
 async fn want_of_memory(case: &Case) -> CaseResult {
-    let limit = case.harness.memory_limit();
-    let mut template = case.template(["print hungry".to_owned(), format!("allocate {}", limit.bytes() * 4)]);
-    template.resources.memory = Some(limit);
+    let asked = case.harness.memory_limit();
+    let granted = match case.has(Capability::MemoryLimit) {
+        true => case.plan(hungry(case, 1))?.template.resources.memory.unwrap_or(asked),
+        false => asked,
+    };
+    let template = hungry(case, granted.bytes() * 4);
     let Some(execution) = super::demands::launch_if_declared(case, template, Capability::MemoryLimit).await? else {
         return Ok(());
     };

@@ -144,7 +144,8 @@ async fn a_frozen_reader_does_not_freeze_the_job(case: &Case) -> CaseResult {
     let mut frozen = Reader::of(&execution.handle).in_pages_of(1);
     frozen.read(case.executor.as_ref()).await?;
     case.end(&execution).await?;
-    let rest = case.rest_on(case.executor.as_ref(), frozen).await?;
+    let awake = frozen.in_pages_of(LogQuery::PAGE);
+    let rest = case.rest_on(case.executor.as_ref(), awake).await?;
     let expected = [b"opened\n".as_slice(), &work.output].concat();
     same_bytes("what is there when the reader wakes up", &rest.stdout, &expected)
 }

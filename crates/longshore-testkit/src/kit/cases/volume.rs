@@ -51,6 +51,8 @@ async fn both_streams_at_full_speed(case: &Case) -> CaseResult {
 }
 
 const CAP: u64 = 300_000;
+/// A line that divides the cap.
+const LINE: u64 = 80;
 
 /// Runs the instructions under the cap, to their end.
 async fn capped(case: &Case, script: Vec<String>) -> CaseResult<(Finished, ByteSize)> {
@@ -71,7 +73,8 @@ async fn a_log_beyond_its_cap_is_cut_off_there(case: &Case) -> CaseResult {
 }
 
 async fn a_log_of_exactly_its_cap_is_complete(case: &Case) -> CaseResult {
-    let work = workload::bytes(CAP)?;
+    let work = workload::lines(CAP / LINE, LINE)?;
+    same("the length of what is written", work.output.len() as u64, CAP)?;
     let (finished, _) = capped(case, vec![work.instruction]).await?;
     same_bytes("what is kept", &finished.log.stdout, &work.output)?;
     case.complete(&finished.log.completeness()?)
