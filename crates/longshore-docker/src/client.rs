@@ -7,8 +7,9 @@ use bollard::{
         ImageInspect, SystemInfo, SystemVersion,
     },
     query_parameters::{
-        EventsOptions, EventsOptionsBuilder, KillContainerOptionsBuilder, ListContainersOptionsBuilder,
-        RemoveContainerOptionsBuilder, StatsOptionsBuilder, UploadToContainerOptionsBuilder,
+        EventsOptions, EventsOptionsBuilder, ImportImageOptionsBuilder, KillContainerOptionsBuilder,
+        ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, StatsOptionsBuilder,
+        UploadToContainerOptionsBuilder,
     },
 };
 use bytes::Bytes;
@@ -196,6 +197,13 @@ impl Engine {
     ) -> Result<impl Stream<Item = Result<bollard::models::CreateImageInfo>> + '_> {
         let steps = self.docker().await?.create_image(Some(options), None, credentials);
         Ok(steps.map_err(|error| errors::from_pull(error, &self.endpoint)))
+    }
+
+    /// Loads an image archive.
+    pub(crate) async fn load(&self, archive: Bytes) -> Result<()> {
+        let options = ImportImageOptionsBuilder::new().quiet(true).build();
+        let steps = self.docker().await?.import_image(options, body_full(archive), None);
+        steps.try_for_each(|_| std::future::ready(Ok(()))).await.map_err(|error| self.error("load image", error))
     }
 
     /// The engine's events from now on; the subscription holds once this returns.

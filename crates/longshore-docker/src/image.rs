@@ -1,6 +1,7 @@
 //! Having the image before the launch.
 
 use bollard::{models::CreateImageInfo, query_parameters::CreateImageOptions};
+use bytes::Bytes;
 use futures::StreamExt;
 use longshore_core::{
     Error, ErrorKind, ImageReference, ImageSource, JobTemplate, Platform, PrepareProgress, Progress, PullPolicy,
@@ -8,7 +9,7 @@ use longshore_core::{
 };
 use std::path::PathBuf;
 
-use crate::{client::Engine, credentials, mapping::create::image_name};
+use crate::{client::Engine, config::DockerConfig, credentials, mapping::create::image_name, transport::Endpoint};
 
 /// Pulls the image where the template's policy says so.
 pub(crate) async fn prepare(
@@ -35,6 +36,18 @@ pub(crate) async fn prepare(
         }
         _ => Ok(()),
     }
+}
+
+/// Loads an image archive, as `docker save` writes it, into the engine of the given configuration: for images that
+/// are made on the spot and that no registry has. Loading the same archive again changes nothing.
+///
+/// Not cancel-safe: the engine may have the image although the future was dropped.
+///
+/// # Errors
+/// `Invalid` when the engine's address or its certificates are, `Unavailable` when no engine answers, and whatever
+/// the engine says of an archive that it can't read.
+pub async fn load_image(config: &DockerConfig, archive: Bytes) -> Result<()> {
+    Engine::new(Endpoint::from_config(config)?).load(archive).await
 }
 
 fn missing(name: &str) -> Error {

@@ -20,6 +20,7 @@ mod usage;
 
 pub use config::{Allow, DockerConfig, DockerOptions, TlsFiles};
 pub use executor::DockerExecutor;
+pub use image::load_image;
 
 use longshore_core::{
     ContainerExecutor, ExecutionHost, ExecutorContext, ExecutorKind, ExecutorRegistry, ExecutorType, Result,

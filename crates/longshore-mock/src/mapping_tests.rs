@@ -91,11 +91,7 @@ fn every_end_is_told_as_far_as_there_is_evidence() {
             (Cause::Preempted, None, true),
             (Cause::Preempted, None, true),
         ),
-        (
-            (How::NeverStarted, Sender::Provider(exited(3))),
-            (exited(3), Some(3), true),
-            (exited(3), Some(3), true),
-        ),
+        ((How::NeverStarted, Sender::Provider(exited(3))), (exited(3), Some(3), true), (exited(3), Some(3), true)),
     ];
     for ((how, by), with, without) in table {
         for (evidence, expected) in [(&all[..], with), (&[], without)] {

@@ -135,7 +135,10 @@ fn signals_do_what_the_program_says() {
     assert_eq!(end(&["forever"], &[]), None);
     assert_eq!(end(&["raise SEGV"], &[]), Some((at(1000), How::Signalled(signal("SEGV")), Sender::Itself)));
     assert_eq!(end(&["raise WINCH", "raise TSTP", "exit 2"], &[]).unwrap().1, How::Exited(2));
-    assert_eq!(end(&["catch USR1 5 1s", "raise USR1", "exit 2"], &[]), Some((at(2000), How::Exited(5), Sender::Itself)));
+    assert_eq!(
+        end(&["catch USR1 5 1s", "raise USR1", "exit 2"], &[]),
+        Some((at(2000), How::Exited(5), Sender::Itself))
+    );
     assert_eq!(end(&["forever"], &[input(2000, Sender::Outside, "KILL")]), Some((at(2000), kill, Sender::Outside)));
 }
 

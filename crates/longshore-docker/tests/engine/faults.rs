@@ -10,7 +10,11 @@ use longshore_core::{
     Progress, RunEvent, RunObserver, Runner, StopReason, StopRequest, SystemClock, follow_logs,
     layers::{TimeoutLayer, Timeouts},
 };
-use longshore_testkit::proxy::{Answer, Fault, FaultProxy};
+use longshore_testkit::{
+    proxy::{Answer, Fault, FaultProxy},
+    suite::Test,
+    tests,
+};
 use serde_json::json;
 use std::{
     sync::{
@@ -21,10 +25,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-use crate::{
-    suite::{Test, tests},
-    support,
-};
+use crate::support;
 
 pub(crate) const TESTS: &[Test] = &tests![
     a_start_answered_with_500_after_the_effect_counts_as_started,

@@ -4,15 +4,15 @@ mod faults;
 mod pulls;
 mod restarts;
 mod service;
-mod suite;
 #[path = "../support/mod.rs"]
 mod support;
 
+use longshore_testkit::suite;
 use service::{PrivateEngine, Registry};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    suite::run(&[
+    suite::main(&[
         ("faults", || Box::pin(async { support::engine().await.map(drop) }), faults::TESTS),
         ("pulls", || Box::pin(engine_and_registry()), pulls::TESTS),
         ("restarts", || Box::pin(async { PrivateEngine::missing().map_or(Ok(()), Err) }), restarts::TESTS),

@@ -11,16 +11,16 @@ use longshore_core::{
     Advice, CheckedJob, Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, ImageSource, JobTemplate,
     LaunchRequest, PrepareProgress, Progress, PullPolicy, RegistryCredentials, Runner, SystemClock,
 };
-use longshore_testkit::proxy::{Answer, Fault, FaultProxy};
+use longshore_testkit::{
+    proxy::{Answer, Fault, FaultProxy},
+    suite::Test,
+    tests,
+};
 use serde_json::{Value, json};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tempfile::TempDir;
 
-use crate::{
-    service::Registry,
-    suite::{Test, tests},
-    support,
-};
+use crate::{service::Registry, support};
 
 pub(crate) const TESTS: &[Test] = &tests![
     an_image_that_is_missing_is_pulled_with_progress,

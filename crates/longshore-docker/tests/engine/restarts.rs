@@ -4,15 +4,12 @@ use longshore_core::{
     CapturedLogs, Cause, Clock, ContainerExecutor, ContainerJob, Error, JobStatus, LogCompleteness, LogDelivery,
     RunEvent, RunObserver, RunOutcome, Runner, SystemClock,
 };
+use longshore_testkit::{suite::Test, tests};
 use serde_json::json;
 use std::sync::Arc;
 use tempfile::TempDir;
 
-use crate::{
-    service::PrivateEngine,
-    suite::{Test, tests},
-    support,
-};
+use crate::{service::PrivateEngine, support};
 
 pub(crate) const TESTS: &[Test] = &tests![
     an_engine_killed_and_restarted_kills_the_job_and_says_so,

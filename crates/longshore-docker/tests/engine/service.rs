@@ -67,7 +67,7 @@ impl PrivateEngine {
         let options = options.iter().map(|&option| option.to_owned()).collect();
         let mut engine = Self { folder, options, daemon: None };
         engine.restart().await;
-        support::load(&engine.docker()).await.unwrap();
+        support::load(&engine.socket()).await.unwrap();
         engine
     }
 

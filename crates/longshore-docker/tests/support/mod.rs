@@ -1,8 +1,8 @@
 //! The engine that the tests run against, and what it needs of them.
 
-use bollard::{Docker, body_full, query_parameters::ImportImageOptionsBuilder};
-use futures::TryStreamExt;
+use bollard::Docker;
 use longshore_core::{ContainerExecutor, ExecutionHost, ExecutorContext, ExecutorRegistry, JobTemplate, Result};
+use longshore_docker::DockerConfig;
 use serde_json::{Value, json};
 use std::{
     path::{Path, PathBuf},
@@ -35,17 +35,16 @@ pub(crate) async fn engine() -> Result<Docker, String> {
     let docker = docker(&socket).map_err(|error| unavailable(&error))?;
     let docker = docker.negotiate_version().await.map_err(|error| unavailable(&error))?;
     LOADED
-        .get_or_try_init(|| load(&docker))
+        .get_or_try_init(|| load(&socket))
         .await
         .map_err(|error| format!("the probe's image can't be loaded: {error}"))?;
     Ok(docker)
 }
 
-/// Loads the probe's image into an engine.
-pub(crate) async fn load(docker: &Docker) -> Result<(), bollard::errors::Error> {
-    let archive = longshore_probe::image_archive(IMAGE);
-    let options = ImportImageOptionsBuilder::new().quiet(true).build();
-    docker.import_image(options, body_full(archive.into()), None).try_collect::<Vec<_>>().await.map(|_| ())
+/// Loads the probe's image into the engine at the socket.
+pub(crate) async fn load(socket: &Path) -> Result<()> {
+    let config = DockerConfig::from_value(&json!({ "host": format!("unix://{}", socket.display()) }))?;
+    longshore_docker::load_image(&config, longshore_probe::image_archive(IMAGE).into()).await
 }
 
 /// An executor for the engine at the given address, with further settings of the host.

@@ -1,7 +1,7 @@
 //! What is granted, rounded, dropped and refused.
 
 use longshore_core::{
-    ByteSize, CheckedJob, ContainerExecutor, ContainerJob, Cpu, ErrorKind, JobTemplate, MountSource, Mount, Network,
+    ByteSize, CheckedJob, ContainerExecutor, ContainerJob, Cpu, ErrorKind, JobTemplate, Mount, MountSource, Network,
     Plan, Result, SecretBinding, SecretReference,
 };
 use serde_json::json;

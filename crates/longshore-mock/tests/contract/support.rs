@@ -2,9 +2,8 @@
 
 use jiff::Timestamp;
 use longshore_core::{
-    CheckedJob, ContainerExecutor, ContainerJob, ExecutionHandle, ExecutionHost, ExecutionStatus,
-    ExecutorContext, ImageSource, JobTemplate, LaunchRequest, Progress, Result, StopReason, StopRequest, Termination,
-    TokioClock,
+    CheckedJob, ContainerExecutor, ContainerJob, ExecutionHandle, ExecutionHost, ExecutionStatus, ExecutorContext,
+    ImageSource, JobTemplate, LaunchRequest, Progress, Result, StopReason, StopRequest, Termination, TokioClock,
 };
 use longshore_mock::{MockConfig, MockExecutor, MockProvider};
 use std::{sync::Arc, time::Duration};
@@ -24,7 +23,8 @@ impl Place {
     pub async fn new(config: serde_json::Value) -> Self {
         let clock = TokioClock::starting_at("2026-01-01T00:00:00Z".parse().unwrap());
         let context = ExecutorContext::new("unused").with_clock(Arc::new(clock));
-        let host = ExecutionHost::builder().name("here".parse().unwrap()).executor_type("mock".parse().unwrap()).build();
+        let host =
+            ExecutionHost::builder().name("here".parse().unwrap()).executor_type("mock".parse().unwrap()).build();
         let provider = MockProvider::new(MockConfig::from_value(&config).unwrap(), context.clock.clone());
         let executor = Arc::new(MockExecutor::attach(&host, &provider, &context));
         executor.discover().await.unwrap();

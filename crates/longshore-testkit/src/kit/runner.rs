@@ -11,6 +11,7 @@ use super::{
     failure::{CaseResult, Halt},
     sweep::sweep,
 };
+use crate::suite::{everything_is_required, missing, words_of};
 
 /// How long one case may take at a pace of 1, by tokio's clock. It only ends what hangs.
 const CASE_LIMIT: Duration = Duration::from_secs(300);
@@ -71,20 +72,11 @@ where
     Some(verdict(entry, &setup))
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the kit's one look at the environment: whether a missing service is a failure"
-)]
-fn everything_is_required() -> bool {
-    std::env::var("LONGSHORE_REQUIRE_ALL").is_ok_and(|value| value == "1")
-}
-
 fn completion(verdict: Verdict, strict: bool) -> Result<Completion, Failed> {
     match verdict {
         Verdict::Passed => Ok(Completion::Completed),
         Verdict::Failed(message) => Err(message.into()),
-        Verdict::Unavailable(reason) if strict => Err(format!("LONGSHORE_REQUIRE_ALL=1, and {reason}").into()),
-        Verdict::Unavailable(reason) => Ok(Completion::ignored_with(reason)),
+        Verdict::Unavailable(reason) => missing(reason, strict),
         Verdict::NotOffered(reason) => Ok(Completion::ignored_with(format!("not offered: {reason}"))),
     }
 }
@@ -135,11 +127,6 @@ async fn bounded<T>(work: impl Future<Output = CaseResult<T>>, limit: Duration, 
         Ok(Err(panic)) => Err(Halt::broken(format!("{what} panicked: {}", words_of(panic.as_ref())))),
         Err(_) => Err(Halt::broken(format!("{what} did not end within {limit:?}"))),
     }
-}
-
-fn words_of(panic: &(dyn std::any::Any + Send)) -> &str {
-    let owned = panic.downcast_ref::<String>().map(String::as_str);
-    owned.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a word")
 }
 
 #[cfg(test)]

@@ -1,0 +1,1 @@
+//! Things that a user of Longshore would write.
