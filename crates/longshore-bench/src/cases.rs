@@ -144,9 +144,9 @@ impl Bench {
             let mut raw = Raw::connect(&self.socket).await?;
             for _ in 0..EACH {
                 if ours {
-                    self.longshore(job, SecurityProfile::Default).await.map(|_| ())?
+                    self.longshore(job, SecurityProfile::Default).await?;
                 } else {
-                    raw.run(job).await?
+                    raw.run(job).await?;
                 }
             }
             Ok::<(), Failure>(())

@@ -1,5 +1,7 @@
 //! What is stored of a job, and what is refused of one.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use longshore_core::{
     ByteSize, ContainerJob, Cpu, EnvVar, ErrorKind, ExecutionHandle, ExecutionHost, Harvest, HostFacts, ImageSource,
     JobId, JobOverrides, JobTemplate, LabelValue, LaunchRequest, LaunchToken, Mount, MountSource, Network, Plan,

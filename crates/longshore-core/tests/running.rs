@@ -1,5 +1,7 @@
 //! Launching, asking and stopping through a mock of the trait, where every answer is chosen.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use longshore_core::{
     Advice, Capabilities, Capability, CheckedJob, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutionHandle,
     ExecutorType, HostName, HostSettings, ImageSource, JobTemplate, LaunchIdempotency, LaunchRequest, LaunchSearch,

@@ -1,5 +1,7 @@
 //! The conformance kit against a real engine.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use async_trait::async_trait;

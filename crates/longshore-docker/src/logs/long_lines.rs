@@ -66,7 +66,10 @@ mod tests {
     use bytes::Bytes;
     use longshore_core::LogStream;
 
-    fn breaks(records: &[(LogStream, i64, usize, &str)]) -> (Vec<LineBreak>, bool) {
+    /// Its stream, its time, how many bytes come before its end, and its end.
+    type Record = (LogStream, i64, usize, &'static str);
+
+    fn breaks(records: &[Record]) -> (Vec<LineBreak>, bool) {
         let mut lines = LongLines::default();
         let found = records.iter().map(|(stream, time, filler, end)| {
             let bytes = Bytes::from("x".repeat(*filler) + end);
@@ -80,7 +83,7 @@ mod tests {
         use LineBreak::{After, Before, Nowhere};
         use LogStream::{Stderr, Stdout};
         let piece = (Stdout, 1, PIECE, "");
-        let cases: [(&[(LogStream, i64, usize, &str)], &[LineBreak], bool); 7] = [
+        let cases: [(&[Record], &[LineBreak], bool); 7] = [
             (&[(Stdout, 1, 3, "\n"), (Stdout, 2, 3, "")], &[Nowhere, Nowhere], false),
             (&[piece, piece, (Stdout, 1, 5, ""), (Stdout, 2, 1, "\n")], &[Nowhere, Nowhere, Nowhere, Before], false),
             (&[piece, (Stdout, 1, 0, ""), (Stdout, 2, 1, "\n")], &[Nowhere, After, Nowhere], false),

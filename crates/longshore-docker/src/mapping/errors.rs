@@ -2,6 +2,8 @@
 
 use bollard::errors::Error as DockerError;
 use longshore_core::{Advice, Error, ErrorKind};
+use std::{error::Error as StdError, io};
+use tokio_rustls::rustls::{AlertDescription, Error as TlsError};
 
 use crate::transport::Endpoint;
 
@@ -15,11 +17,9 @@ pub(crate) fn from_bollard(error: DockerError, endpoint: &Endpoint) -> Error {
         DockerError::RequestTimeoutError => {
             Error::new(ErrorKind::Timeout, "the engine did not answer in time").with_context("engine", endpoint)
         }
-        DockerError::HyperLegacyError { err } => {
-            lost(if err.is_connect() { UNREACHABLE } else { CUT }, endpoint).with_source(err)
-        }
-        DockerError::HyperResponseError { err } => lost(CUT, endpoint).with_source(err),
-        DockerError::IOError { err } => lost(CUT, endpoint).with_source(err),
+        DockerError::HyperLegacyError { err } => lost(if err.is_connect() { UNREACHABLE } else { CUT }, err, endpoint),
+        DockerError::HyperResponseError { err } => lost(CUT, err, endpoint),
+        DockerError::IOError { err } => lost(CUT, err, endpoint),
         other => Error::new(ErrorKind::Unexpected, "the engine's answer can't be read")
             .with_context("engine", endpoint)
             .with_source(other),
@@ -28,9 +28,43 @@ pub(crate) fn from_bollard(error: DockerError, endpoint: &Endpoint) -> Error {
 
 const UNREACHABLE: &str = "no engine can be reached";
 const CUT: &str = "the connection to the engine was cut";
+const DISTRUSTED: &str = "one side's TLS certificate is not accepted by the other; see ca, cert and key of the host's tls section, or DOCKER_CERT_PATH";
 
-fn lost(message: &str, endpoint: &Endpoint) -> Error {
-    Error::new(ErrorKind::Unavailable, message).with_context("engine", endpoint)
+/// What a server says that does not accept a client's certificate (RFC 8446, section 6.2).
+const CERTIFICATE_ALERTS: [AlertDescription; 9] = [
+    AlertDescription::BadCertificate,
+    AlertDescription::UnsupportedCertificate,
+    AlertDescription::CertificateRevoked,
+    AlertDescription::CertificateExpired,
+    AlertDescription::CertificateUnknown,
+    AlertDescription::UnknownCA,
+    AlertDescription::AccessDenied,
+    AlertDescription::CertificateRequired,
+    AlertDescription::DecryptError,
+];
+
+fn lost(message: &str, error: impl StdError + Send + Sync + 'static, endpoint: &Endpoint) -> Error {
+    let mapped = if is_distrust(&error) {
+        Error::new(ErrorKind::Unauthenticated, DISTRUSTED)
+    } else {
+        Error::new(ErrorKind::Unavailable, message)
+    };
+    mapped.with_context("engine", endpoint).with_source(error)
+}
+
+/// True when a certificate is at fault: ours in the engine's eyes, or the engine's in ours. Under TLS 1.3 the first
+/// shows only in the answer to the first request, which the engine has not read then.
+fn is_distrust(error: &(dyn StdError + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        match inner.and_then(|inner| inner.downcast_ref()) {
+            Some(TlsError::InvalidCertificate(_)) => return true,
+            Some(TlsError::AlertReceived(alert)) => return CERTIFICATE_ALERTS.contains(alert),
+            _ => cause = error.source(),
+        }
+    }
+    false
 }
 
 /// True when nothing can have been sent: there was no connection to send it on.
@@ -142,7 +176,7 @@ mod tests {
             Advice::LookUpFirst
         );
         assert_eq!(may_have_happened(answered(400, "bad")).advice(), Advice::Permanent);
-        let unsent = lost(UNREACHABLE, &endpoint());
+        let unsent = lost(UNREACHABLE, io::Error::from(io::ErrorKind::ConnectionRefused), &endpoint());
         assert_eq!(may_have_happened(unsent).advice(), Advice::Temporary);
     }
 

@@ -1,11 +1,14 @@
 //! Tests against real engines and registries, with what goes wrong between them and Longshore.
 
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod faults;
 mod pulls;
 mod restarts;
 mod service;
 #[path = "../support/mod.rs"]
 mod support;
+mod tls;
 
 use longshore_testkit::suite;
 use service::{PrivateEngine, Registry};
@@ -15,6 +18,7 @@ fn main() -> ExitCode {
     suite::main(&[
         ("faults", || Box::pin(async { support::engine().await.map(drop) }), faults::TESTS),
         ("pulls", || Box::pin(engine_and_registry()), pulls::TESTS),
+        ("tls", || Box::pin(async { support::engine().await.map(drop) }), tls::TESTS),
         ("restarts", || Box::pin(async { PrivateEngine::missing().map_or(Ok(()), Err) }), restarts::TESTS),
     ])
 }
