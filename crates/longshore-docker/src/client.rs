@@ -2,28 +2,35 @@
 
 use bollard::{
     API_DEFAULT_VERSION, BollardRequest, Docker, body_full,
-    models::{
-        ContainerCreateBody, ContainerInspectResponse, ContainerStatsResponse, ContainerSummary, EventMessage,
-        ImageInspect, SystemInfo, SystemVersion,
-    },
+    models::{ContainerCreateBody, ContainerStatsResponse, ImageInspect, SystemInfo, SystemVersion},
     query_parameters::{
-        EventsOptions, EventsOptionsBuilder, ImportImageOptionsBuilder, KillContainerOptionsBuilder,
-        ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, StatsOptionsBuilder,
+        ImportImageOptionsBuilder, KillContainerOptionsBuilder, RemoveContainerOptionsBuilder, StatsOptionsBuilder,
         UploadToContainerOptionsBuilder,
     },
 };
 use bytes::Bytes;
-use futures::{Stream, StreamExt, TryStreamExt};
-use http_body_util::BodyExt;
+use futures::{Stream, TryStreamExt};
+use http_body_util::{BodyExt, Collected};
 use hyper::{Method, Request, Response, body::Incoming};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use longshore_core::{Error, ErrorKind, Result, Signal};
-use serde::Serialize;
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::sync::OnceCell;
 
 use crate::{
-    mapping::errors,
+    mapping::{
+        answers::{Container, Event, Listed},
+        errors,
+    },
     transport::{Connector, Endpoint},
 };
 
@@ -46,6 +53,7 @@ pub(crate) struct Engine {
     endpoint: Endpoint,
     http: Client<Connector, Body>,
     docker: OnceCell<Docker>,
+    podman: AtomicBool,
 }
 
 impl fmt::Debug for Engine {
@@ -57,7 +65,7 @@ impl fmt::Debug for Engine {
 impl Engine {
     pub(crate) fn new(endpoint: Endpoint) -> Self {
         let http = Client::builder(TokioExecutor::new()).build(Connector(endpoint.clone()));
-        Self { endpoint, http, docker: OnceCell::new() }
+        Self { endpoint, http, docker: OnceCell::new(), podman: AtomicBool::new(false) }
     }
 
     /// bollard over our own connections, speaking the version that the engine speaks.
@@ -82,6 +90,11 @@ impl Engine {
                     .map_err(|error| self.error("connect", error))
             })
             .await
+    }
+
+    /// True once an answer has shown that this is Podman's service.
+    pub(crate) fn is_podman(&self) -> bool {
+        self.podman.load(Ordering::Relaxed)
     }
 
     fn error(&self, operation: &'static str, error: bollard::errors::Error) -> Error {
@@ -116,12 +129,9 @@ impl Engine {
             id: String,
         }
         let payload = serde_json::to_vec(body).map_err(|error| self.error("create", error.into()))?;
-        let asked = self.send(Method::POST, "/containers/create", Query { name, platform }, payload.into());
-        let response = self.within("create", asked).await?;
-        let answer =
-            response.into_body().collect().await.map_err(|error| self.error("create", error.into()))?.to_bytes();
-        let created: Created = serde_json::from_slice(&answer).map_err(|error| self.error("create", error.into()))?;
-        Ok(created.id)
+        let query = Query { name, platform };
+        let created = self.ask::<Created>("create", Method::POST, "/containers/create", query, payload.into()).await;
+        created.map(|created| created.id)
     }
 
     pub(crate) async fn start(&self, id: &str) -> Result<()> {
@@ -129,16 +139,19 @@ impl Engine {
         started.map_err(|error| self.error("start", error))
     }
 
-    pub(crate) async fn inspect(&self, id: &str) -> Result<ContainerInspectResponse> {
-        let inspected = self.docker().await?.inspect_container(id, None).await;
-        inspected.map_err(|error| self.error("inspect", error))
+    pub(crate) async fn inspect(&self, id: &str) -> Result<Container> {
+        self.ask("inspect", Method::GET, &format!("/containers/{id}/json"), (), Bytes::new()).await
     }
 
-    pub(crate) async fn list(&self, label: String) -> Result<Vec<ContainerSummary>> {
-        let filters = HashMap::from([("label", vec![label.as_str()])]);
-        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-        let listed = self.docker().await?.list_containers(Some(options)).await;
-        listed.map_err(|error| self.error("list", error))
+    /// All containers with the label, running or not.
+    pub(crate) async fn list(&self, label: &str) -> Result<Vec<Listed>> {
+        #[derive(Serialize)]
+        struct Query {
+            all: bool,
+            filters: String,
+        }
+        let filters = self.filters("list", &HashMap::from([("label", vec![label])]))?;
+        self.ask("list", Method::GET, "/containers/json", Query { all: true, filters }, Bytes::new()).await
     }
 
     /// Removes a container that has ended, and its anonymous volumes. The engine refuses a running one.
@@ -157,7 +170,7 @@ impl Engine {
         let path = format!("/containers/{id}/stop");
         let asked = self.send(Method::POST, &path, Query { t: grace_seconds }, Bytes::new());
         let limit = ANSWER.saturating_add(Duration::from_secs(grace_seconds));
-        let response = self.within_limit("stop", limit, asked).await?;
+        let response = self.within("stop", limit, asked).await?;
         Ok(response.status() != hyper::StatusCode::NOT_MODIFIED)
     }
 
@@ -207,23 +220,31 @@ impl Engine {
     }
 
     /// The engine's events from now on; the subscription holds once this returns.
-    pub(crate) async fn events(&self, filters: HashMap<String, Vec<String>>) -> Result<Response<Incoming>> {
+    pub(crate) async fn events(&self, filters: &HashMap<&str, Vec<&str>>) -> Result<Response<Incoming>> {
         #[derive(Serialize)]
         struct Query {
             filters: String,
         }
-        let filters = serde_json::to_string(&filters).map_err(|error| self.error("events", error.into()))?;
+        let filters = self.filters("events", filters)?;
         let asked = self.send(Method::GET, "/events", Query { filters }, Bytes::new());
-        self.within("events", asked).await
+        self.within("events", ANSWER, asked).await
     }
 
-    /// The events of one container between two times, as far as the engine remembers them.
-    pub(crate) async fn past_events(&self, id: &str, since: i64, until: i64) -> Result<Vec<EventMessage>> {
-        let filters = HashMap::from([("type", vec!["container"]), ("container", vec![id])]);
-        let options: EventsOptions =
-            EventsOptionsBuilder::new().since(&since.to_string()).until(&until.to_string()).filters(&filters).build();
-        let events = self.docker().await?.events(Some(options));
-        events.map(|event| event.map_err(|error| self.error("events", error))).try_collect().await
+    /// The events of one container between two times in Unix seconds, as far as the engine remembers them.
+    pub(crate) async fn past_events(&self, id: &str, since: i64, until: i64) -> Result<Vec<Event>> {
+        #[derive(Serialize)]
+        struct Query {
+            since: i64,
+            until: i64,
+            filters: String,
+        }
+        let filters = self.filters("events", &HashMap::from([("type", vec!["container"]), ("container", vec![id])]))?;
+        let query = Query { since, until, filters };
+        let answer = self.answer("events", Method::GET, "/events", query, Bytes::new()).await?;
+        serde_json::Deserializer::from_slice(&answer)
+            .into_iter()
+            .map(|event| event.map_err(|error| self.error("events", error.into())))
+            .collect()
     }
 
     /// A container's log as the engine frames it. Answers only when there is something to read: the engine sends
@@ -231,6 +252,39 @@ impl Engine {
     pub(crate) async fn logs(&self, id: &str, query: &LogsQuery) -> Result<Response<Incoming>> {
         self.docker().await?;
         self.send(Method::GET, &format!("/containers/{id}/logs"), query, Bytes::new()).await
+    }
+
+    fn filters(&self, operation: &'static str, filters: &HashMap<&str, Vec<&str>>) -> Result<String> {
+        serde_json::to_string(filters).map_err(|error| self.error(operation, error.into()))
+    }
+
+    /// Asks for something in JSON.
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        operation: &'static str,
+        method: Method,
+        path: &str,
+        query: impl Serialize,
+        body: Bytes,
+    ) -> Result<T> {
+        let answer = self.answer(operation, method, path, query, body).await?;
+        serde_json::from_slice(&answer).map_err(|error| self.error(operation, error.into()))
+    }
+
+    async fn answer(
+        &self,
+        operation: &'static str,
+        method: Method,
+        path: &str,
+        query: impl Serialize,
+        body: Bytes,
+    ) -> Result<Bytes> {
+        let asked = async {
+            let response = self.send(method, path, query, body).await?;
+            let whole = response.into_body().collect().await;
+            whole.map(Collected::to_bytes).map_err(|error| self.error(operation, error.into()))
+        };
+        self.within(operation, ANSWER, asked).await
     }
 
     async fn send(&self, method: Method, path: &str, query: impl Serialize, body: Bytes) -> Result<Response<Incoming>> {
@@ -244,6 +298,9 @@ impl Engine {
             .body(body_full(body))
             .map_err(|error| self.error("send", error.into()))?;
         let response = self.http.request(request).await.map_err(|error| self.error("send", error.into()))?;
+        if response.headers().contains_key("libpod-api-version") {
+            self.podman.store(true, Ordering::Relaxed);
+        }
         if response.status().is_success() || response.status() == hyper::StatusCode::NOT_MODIFIED {
             return Ok(response);
         }
@@ -256,10 +313,8 @@ impl Engine {
             message: String,
         }
         let status_code = response.status().as_u16();
-        let body = http_body_util::Limited::new(response.into_body(), 64 << 10)
-            .collect()
-            .await
-            .map(http_body_util::Collected::to_bytes);
+        let body =
+            http_body_util::Limited::new(response.into_body(), 64 << 10).collect().await.map(Collected::to_bytes);
         let body = body.unwrap_or_default();
         let message = serde_json::from_slice::<Refusal>(&body).map_or_else(
             |_| String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned(),
@@ -268,11 +323,7 @@ impl Engine {
         errors::from_bollard(bollard::errors::Error::DockerResponseServerError { status_code, message }, &self.endpoint)
     }
 
-    async fn within<T>(&self, operation: &'static str, asked: impl Future<Output = Result<T>>) -> Result<T> {
-        self.within_limit(operation, ANSWER, asked).await
-    }
-
-    async fn within_limit<T>(
+    async fn within<T>(
         &self,
         operation: &'static str,
         limit: Duration,

@@ -1,6 +1,5 @@
 //! The engine's events, taken once and shared out to any number of listeners.
 
-use bollard::models::EventMessage;
 use futures::{StreamExt, stream};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -16,7 +15,13 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{client::SharedEngine, mapping::labels::Identity};
+use crate::{
+    client::SharedEngine,
+    mapping::{
+        answers,
+        labels::{self, Identity},
+    },
+};
 
 /// How many events a listener may be behind before it is told of a gap.
 const BEHIND: usize = 1024;
@@ -101,8 +106,9 @@ async fn run(
     subscribed: watch::Sender<bool>,
 ) {
     let mut missed = false;
+    let of_this_host = labels::of_host(&host);
     loop {
-        let ended = match engine.events(filters()).await {
+        let ended = match engine.events(&filters(&of_this_host)).await {
             Ok(response) => {
                 subscribed.send_replace(true);
                 if std::mem::replace(&mut missed, true) {
@@ -121,12 +127,13 @@ async fn run(
     }
 }
 
-fn filters() -> HashMap<String, Vec<String>> {
-    let list = |items: &[&str]| items.iter().map(|&item| item.to_owned()).collect();
+/// What is asked for, in Docker's words and in Podman's, which has other names for the events of an end, and no
+/// filter by a label without its value.
+fn filters(of_this_host: &str) -> HashMap<&'static str, Vec<&str>> {
     HashMap::from([
-        ("type".to_owned(), list(&["container"])),
-        ("label".to_owned(), list(&[crate::mapping::labels::OWNER])),
-        ("event".to_owned(), list(&["start", "die", "oom", "destroy"])),
+        ("type", vec!["container"]),
+        ("label", vec![of_this_host]),
+        ("event", vec!["start", "die", "died", "oom", "destroy", "remove"]),
     ])
 }
 
@@ -148,8 +155,8 @@ async fn forward(mut body: Incoming, host: &HostName, news: &broadcast::Sender<N
 
 /// An event of a container of ours on this host; anything else is nothing to us.
 fn read(line: &[u8], host: &HostName) -> Option<News> {
-    let message: EventMessage = serde_json::from_slice(line).ok()?;
-    let identity = Identity::read(&message.actor?.attributes?, host)?;
+    let message: answers::Event = serde_json::from_slice(line).ok()?;
+    let identity = Identity::read(&message.actor.attributes, host)?;
     let at = message.time_nano.and_then(|nanos| Timestamp::from_nanosecond(i128::from(nanos)).ok());
     Some(News { owner: Some(identity.owner), event: ExecutionEvent::Changed { token: identity.token, at } })
 }

@@ -1,7 +1,6 @@
 //! The executor: the contract, in the engine's terms.
 
 use async_trait::async_trait;
-use bollard::models::{ContainerInspectResponse, ContainerSummary, ContainerSummaryStateEnum as ListState};
 use longshore_core::{
     Capabilities, Capability, CheckedJob, ContainerExecutor, Error, ErrorKind, EventStream, ExecutionHandle,
     ExecutionHost, ExecutionStatus, ExecutorContext, ExecutorType, Finding, Harvest, Health, HostFacts, HostName,
@@ -25,6 +24,7 @@ use crate::{
     locks::TokenLocks,
     logs::remove_files,
     mapping::{
+        answers::{Container, Listed, Status},
         facts,
         labels::{self, HANDLE_VERSION, Identity, Metadata},
         state::{self, Circumstances, Stage},
@@ -89,7 +89,7 @@ impl DockerExecutor {
     }
 
     /// The container of a handle, or `None` when the engine has no such one.
-    async fn container(&self, handle: &ExecutionHandle) -> Result<Option<ContainerInspectResponse>> {
+    async fn container(&self, handle: &ExecutionHandle) -> Result<Option<Container>> {
         match self.engine.inspect(&handle.external_execution_id).await {
             Ok(container) => Ok(Some(container)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -124,7 +124,7 @@ impl DockerExecutor {
     }
 
     /// How a container that does not live any more has ended.
-    async fn termination(&self, handle: &ExecutionHandle, container: &ContainerInspectResponse) -> Termination {
+    async fn termination(&self, handle: &ExecutionHandle, container: &Container) -> Termination {
         let stop = self.notes(handle).read().stop;
         let killed_by =
             if stop.is_none() && state::needs_evidence(container) { self.last_kill(container).await } else { None };
@@ -132,16 +132,15 @@ impl DockerExecutor {
     }
 
     /// The last signal that the engine remembers to have sent; it forgets soon, and then there is no evidence.
-    async fn last_kill(&self, container: &ContainerInspectResponse) -> Option<longshore_core::Signal> {
-        let state = container.state.as_ref()?;
-        let since = state::time(state.started_at.as_deref())?.as_second();
-        let until = state::time(state.finished_at.as_deref())?.as_second() + 2;
-        let events = self.engine.past_events(container.id.as_deref()?, since, until);
+    async fn last_kill(&self, container: &Container) -> Option<longshore_core::Signal> {
+        let since = state::time(&container.state.started_at)?.as_second();
+        let until = state::time(&container.state.finished_at)?.as_second() + 2;
+        let events = self.engine.past_events(&container.id, since, until);
         let events = tokio::time::timeout(Duration::from_secs(10), events).await.ok()?.ok()?;
         state::last_kill(&events)
     }
 
-    async fn status(&self, handle: &ExecutionHandle, container: &ContainerInspectResponse) -> ExecutionStatus {
+    async fn status(&self, handle: &ExecutionHandle, container: &Container) -> ExecutionStatus {
         match state::live_status(container) {
             Some(status) => status,
             None => ExecutionStatus::Terminated(self.termination(handle, container).await),
@@ -194,18 +193,13 @@ fn capabilities(config: &DockerConfig) -> Capabilities {
         C::Events,
         C::ListOwned,
     ];
-    let exact = config.log_driver.as_deref().is_none_or(|driver| driver == "local");
+    let exact = config.log_driver.as_deref().is_none_or(facts::keeps_every_byte);
     Capabilities::new(LaunchIdempotency::ByKey, always.into_iter().chain(exact.then_some(C::BinaryLogs)))
 }
 
 /// A running container's place in a list; `None` for one whose end must be looked at.
-fn listed_status(summary: &ContainerSummary) -> Option<ExecutionStatus> {
-    match summary.state {
-        Some(ListState::RUNNING | ListState::PAUSED | ListState::RESTARTING) => {
-            Some(ExecutionStatus::Running { started_at: None })
-        }
-        _ => None,
-    }
+fn listed_status(summary: &Listed) -> Option<ExecutionStatus> {
+    (summary.state == Status::Alive).then_some(ExecutionStatus::Running { started_at: None })
 }
 
 #[async_trait]
@@ -269,12 +263,11 @@ impl ContainerExecutor for DockerExecutor {
 
     /// One list for all; only those that have ended are then looked at one by one, once.
     async fn check_statuses(&self, handles: &[ExecutionHandle]) -> Vec<Result<ExecutionStatus>> {
-        let listed = match self.engine.list(labels::TOKEN.to_owned()).await {
+        let listed = match self.engine.list(labels::TOKEN).await {
             Ok(listed) => listed,
             Err(error) => return handles.iter().map(|_| Err(error.repeated())).collect(),
         };
-        let listed: HashMap<&str, &ContainerSummary> =
-            listed.iter().filter_map(|summary| Some((summary.id.as_deref()?, summary))).collect();
+        let listed: HashMap<&str, &Listed> = listed.iter().map(|summary| (summary.id.as_str(), summary)).collect();
         let mut answers = Vec::with_capacity(handles.len());
         for handle in handles {
             let answer = match (self.check(handle), listed.get(handle.external_execution_id.as_str())) {
@@ -334,7 +327,7 @@ impl ContainerExecutor for DockerExecutor {
     }
 
     async fn list_owned(&self, owner: &Owner) -> Result<Vec<OwnedExecution>> {
-        let listed = self.engine.list(format!("{}={owner}", labels::OWNER)).await?;
+        let listed = self.engine.list(&format!("{}={owner}", labels::OWNER)).await?;
         Ok(listed.iter().filter_map(|summary| self.owned(summary)).collect())
     }
 
@@ -348,13 +341,15 @@ impl ContainerExecutor for DockerExecutor {
         } else {
             format!("this engine can't limit {}", missing.join(", "))
         };
-        let exact = facts::detail_has(&facts, facts::LOG_DRIVERS, "local");
-        let logs =
-            if exact { "the local driver keeps every byte" } else { "no local log driver: logs are marked as lossy" };
+        let mut exact = facts::EXACT_LOG_DRIVERS.into_iter();
+        let logs = match exact.find(|driver| facts::detail_has(&facts, facts::LOG_DRIVERS, driver)) {
+            Some(driver) => format!("the {driver} driver keeps every byte"),
+            None => "no log driver that keeps every byte: logs are marked as lossy".to_owned(),
+        };
         Ok(Health::new(vec![
             Finding::new("engine", true, facts.engine.clone()),
             Finding::new("limits", missing.is_empty(), limits),
-            Finding::new("logs", exact, logs),
+            Finding::new("logs", true, logs),
         ]))
     }
 
@@ -364,11 +359,10 @@ impl ContainerExecutor for DockerExecutor {
 }
 
 impl DockerExecutor {
-    fn owned(&self, summary: &ContainerSummary) -> Option<OwnedExecution> {
-        let labels = summary.labels.as_ref()?;
-        let identity = Identity::read(labels, &self.host)?;
-        let created_at = labels.get(labels::CREATED)?.parse().ok()?;
-        let handle = identity.handle(summary.id.as_deref()?, &self.executor_type, &self.host);
+    fn owned(&self, summary: &Listed) -> Option<OwnedExecution> {
+        let identity = Identity::read(&summary.labels, &self.host)?;
+        let created_at = summary.labels.get(labels::CREATED)?.parse().ok()?;
+        let handle = identity.handle(&summary.id, &self.executor_type, &self.host);
         Some(OwnedExecution::new(handle, created_at, listed_status(summary).is_some()))
     }
 

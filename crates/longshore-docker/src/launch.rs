@@ -1,17 +1,17 @@
 //! Create and start as one act, whatever answers are lost and whoever else tries the same.
 
-use bollard::models::ContainerInspectResponse;
 use jiff::Timestamp;
 use longshore_core::{
     Advice, Clock, Error, ErrorKind, ExecutionHandle, LaunchRequest, LaunchSearch, Result, SecretResolver, clock::since,
 };
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use crate::{
     client::Engine,
     mapping::{
+        answers::Container,
         create::{self, Frozen},
-        errors::{from_failed_start, may_have_happened},
+        errors::{from_failed_start, is_refused_start, may_have_happened},
         labels::{Identity, Metadata},
         state::{self, Stage},
     },
@@ -47,7 +47,7 @@ impl Launch<'_> {
         loop {
             self.request.check_deadline(self.clock)?;
             match self.engine.create(&self.name(), platform.as_deref(), &body).await {
-                Ok(id) => return self.started(&id).await,
+                Ok(id) => return self.start(&id).await.map(|()| self.new_handle(&id, metadata)),
                 Err(error) if error.kind() == ErrorKind::NotFound => return Err(not_created(&error)),
                 Err(error) if error.kind() != ErrorKind::Conflict => return Err(may_have_happened(error)),
                 Err(conflict) => match self.adopt(began).await? {
@@ -61,12 +61,11 @@ impl Launch<'_> {
         }
     }
 
-    async fn started(&self, id: &str) -> Result<ExecutionHandle> {
-        self.start(id).await?;
-        match self.inspect().await? {
-            Some(container) => self.handle(&container),
-            None => Err(vanished()),
-        }
+    /// The handle of the container that was just made.
+    fn new_handle(&self, id: &str, metadata: Metadata) -> ExecutionHandle {
+        let LaunchRequest { plan, owner, token, .. } = self.request;
+        let identity = Identity { owner: owner.clone(), token: *token, metadata };
+        identity.handle(id, &plan.executor_type, &plan.host)
     }
 
     /// Says whether the launch happened. A container that was made and not started proves that it did not: only a
@@ -99,7 +98,7 @@ impl Launch<'_> {
         })
     }
 
-    async fn inspect(&self) -> Result<Option<ContainerInspectResponse>> {
+    async fn inspect(&self) -> Result<Option<Container>> {
         match self.engine.inspect(&self.name()).await {
             Ok(container) => Ok(Some(container)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -108,16 +107,13 @@ impl Launch<'_> {
     }
 
     /// The handle of a container that is ours; anybody else's of the same name is a conflict.
-    fn handle(&self, container: &ContainerInspectResponse) -> Result<ExecutionHandle> {
+    fn handle(&self, container: &Container) -> Result<ExecutionHandle> {
         let plan = &self.request.plan;
-        let nothing = HashMap::new();
-        let labels = container.config.as_ref().and_then(|config| config.labels.as_ref()).unwrap_or(&nothing);
-        let identity = Identity::read(labels, &plan.host)
+        let identity = Identity::read(&container.config.labels, &plan.host)
             .filter(|identity| identity.owner == self.request.owner && identity.token == self.request.token);
-        let id = container.id.clone().unwrap_or_default();
-        identity.map(|identity| identity.handle(&id, &plan.executor_type, &plan.host)).ok_or_else(|| {
+        identity.map(|identity| identity.handle(&container.id, &plan.executor_type, &plan.host)).ok_or_else(|| {
             let message = format!("a container named {} exists that is not ours; remove or rename it", self.name());
-            Error::new(ErrorKind::Conflict, message).with_context("container", id)
+            Error::new(ErrorKind::Conflict, message).with_context("container", &container.id)
         })
     }
 
@@ -174,10 +170,7 @@ impl Launch<'_> {
             Err(gone) if gone.kind() == ErrorKind::NotFound => return Err(vanished().with_source(error)),
             Err(unknown) => return Err(unknown.with_advice(Advice::LookUpFirst)),
         };
-        let refused = matches!(
-            error.kind(),
-            ErrorKind::Invalid | ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::PermissionDenied
-        );
+        let refused = is_refused_start(&error);
         match state::stage(&container) {
             Stage::Running { .. } | Stage::Ended => Ok(()),
             Stage::Created { failed_start: Some(words) } => {

@@ -10,7 +10,7 @@ use crate::{
     config::{Allow, DockerConfig, DockerOptions},
     mapping::{
         create::Frozen,
-        facts::{DEFAULT_LOG_DRIVER, LIMITS, LOG_DRIVERS, RUNTIMES, detail_has},
+        facts::{DEFAULT_LOG_DRIVER, EXACT_LOG_DRIVERS, LIMITS, LOG_DRIVERS, RUNTIMES, detail_has, keeps_every_byte},
     },
 };
 
@@ -36,11 +36,11 @@ pub(crate) fn plan(
     Ok(plan)
 }
 
-/// The driver that keeps the bytes exact, unless the operator chose another or the engine lacks it (Podman).
+/// A driver that keeps the bytes exact, unless the operator chose another or the engine has none.
 fn log_driver(config: &DockerConfig, facts: &HostFacts) -> String {
-    let default = || facts.details.get(DEFAULT_LOG_DRIVER).cloned().unwrap_or_else(|| "json-file".to_owned());
-    let best = || if detail_has(facts, LOG_DRIVERS, "local") { "local".to_owned() } else { default() };
-    config.log_driver.clone().unwrap_or_else(best)
+    let exact = EXACT_LOG_DRIVERS.into_iter().find(|driver| detail_has(facts, LOG_DRIVERS, driver));
+    let default = || facts.details.get(DEFAULT_LOG_DRIVER).map_or("json-file", String::as_str);
+    config.log_driver.clone().unwrap_or_else(|| exact.unwrap_or_else(default).to_owned())
 }
 
 /// Fills in what the host decides, and says so.
@@ -67,7 +67,7 @@ fn grant(plan: &mut Plan, config: &DockerConfig, frozen: &Frozen) {
     if plan.template.secrets.iter().any(|secret| secret.delivery == SecretDelivery::Env) {
         plan.notice("secrets delivered as variables can be read by whoever administers the engine (docker inspect); files under /run/secrets can't be read that way");
     }
-    if frozen.log_driver != "local" {
+    if !keeps_every_byte(&frozen.log_driver) {
         plan.notice(format!(
             "the {} log driver may change or lose bytes; the log will be marked as lossy",
             frozen.log_driver

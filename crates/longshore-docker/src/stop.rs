@@ -1,12 +1,14 @@
 //! Stopping, in two phases and verified.
 
-use bollard::models::ContainerInspectResponse;
 use longshore_core::{Clock, Error, ErrorKind, Result, Signal, StopRequest};
 use std::time::Duration;
 
 use crate::{
     client::Engine,
-    mapping::state::{self, Stage, StopNote},
+    mapping::{
+        answers::Container,
+        state::{self, Stage, StopNote},
+    },
     notes::NotesFile,
 };
 
@@ -24,7 +26,7 @@ pub(crate) async fn stop(
     notes: &NotesFile,
     stop: &StopRequest,
     clock: &dyn Clock,
-) -> Result<ContainerInspectResponse> {
+) -> Result<Container> {
     let container = engine.inspect(id).await?;
     match state::stage(&container) {
         Stage::Ended => return Ok(container),
@@ -69,7 +71,7 @@ fn unnoted(error: std::io::Error) -> Error {
 }
 
 /// Waits until the engine reports the end.
-async fn ended(engine: &Engine, id: &str, clock: &dyn Clock) -> Result<ContainerInspectResponse> {
+async fn ended(engine: &Engine, id: &str, clock: &dyn Clock) -> Result<Container> {
     let mut waited = Duration::ZERO;
     let mut pause = LOOK;
     loop {

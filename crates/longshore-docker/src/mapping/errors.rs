@@ -12,7 +12,8 @@ use crate::transport::Endpoint;
 pub(crate) fn from_bollard(error: DockerError, endpoint: &Endpoint) -> Error {
     match error {
         DockerError::DockerResponseServerError { status_code, message } => {
-            Error::new(kind_of_status(status_code), refusal(status_code, &message)).with_context("engine", endpoint)
+            Error::new(kind_of_answer(status_code, &message), refusal(status_code, &message))
+                .with_context("engine", endpoint)
         }
         DockerError::RequestTimeoutError => {
             Error::new(ErrorKind::Timeout, "the engine did not answer in time").with_context("engine", endpoint)
@@ -78,8 +79,12 @@ pub(crate) fn may_have_happened(error: Error) -> Error {
     if open && !was_never_sent(&error) { error.with_advice(Advice::LookUpFirst) } else { error }
 }
 
-const fn kind_of_status(status: u16) -> ErrorKind {
+/// What Podman says with 500 where Docker says 409 (measured on Podman 4.3).
+const CONFLICTS: [&str; 2] = ["is already in use", "container state improper"];
+
+fn kind_of_answer(status: u16, message: &str) -> ErrorKind {
     match status {
+        500 if CONFLICTS.iter().any(|words| message.contains(words)) => ErrorKind::Conflict,
         400 => ErrorKind::Invalid,
         401 => ErrorKind::Unauthenticated,
         403 => ErrorKind::PermissionDenied,
@@ -98,6 +103,14 @@ fn refusal(status: u16, message: &str) -> String {
     } else {
         format!("the engine answered {status}: {message}")
     }
+}
+
+/// True when the engine has said that a start failed, rather than that something went wrong while it was asked:
+/// Podman says so with 500, and with the runtime's words (measured on Podman 4.3).
+pub(crate) fn is_refused_start(error: &Error) -> bool {
+    let refused = [ErrorKind::Invalid, ErrorKind::NotFound, ErrorKind::Conflict, ErrorKind::PermissionDenied];
+    let message = error.message().to_ascii_lowercase();
+    refused.contains(&error.kind()) || message.contains("oci runtime") || message.contains("runc create failed")
 }
 
 /// Why a created container could not be started, from the engine's words: its status code is 400, 404 or 500
@@ -192,6 +205,23 @@ mod tests {
         );
         assert_eq!(from_failed_start(not_executable), ErrorKind::CommandNotExecutable);
         assert_eq!(from_failed_start("cannot set memory limit"), ErrorKind::StartFailed);
+    }
+
+    /// Answers recorded from Podman 4.3.
+    #[test]
+    fn podman_says_with_500_what_docker_says_otherwise() {
+        for words in [
+            "container create: creating container storage: the container name \"ls-1\" is already in use by 4f0c.",
+            "cannot remove container 4f0c as it is running - running or paused containers cannot be removed without force: container state improper",
+            "can only kill running containers. 4f0c is in state exited: container state improper",
+        ] {
+            assert_eq!(answered(500, words).kind(), ErrorKind::Conflict, "{words}");
+        }
+        let not_found = "runc: runc create failed: unable to start container process: exec: \"/nope\": stat /nope: no such file or directory: OCI runtime attempted to invoke a command that was not found";
+        assert!(is_refused_start(&answered(500, not_found)));
+        assert_eq!(from_failed_start(not_found), ErrorKind::CommandNotFound);
+        assert!(!is_refused_start(&answered(500, "boom")));
+        assert_eq!(answered(500, "boom").kind(), ErrorKind::Unavailable);
     }
 
     /// Messages recorded from Engine 20.10 and from registries.

@@ -63,6 +63,14 @@ fn details(info: &SystemInfo, version: &SystemVersion) -> BTreeMap<String, Strin
         .collect()
 }
 
+/// The log drivers that keep every byte: Docker's `local` and Podman's `k8s-file`.
+pub(crate) const EXACT_LOG_DRIVERS: [&str; 2] = ["local", "k8s-file"];
+
+/// True for a log driver that neither changes bytes nor, as Longshore sets it up, loses any.
+pub(crate) fn keeps_every_byte(log_driver: &str) -> bool {
+    EXACT_LOG_DRIVERS.contains(&log_driver)
+}
+
 /// True when a comma-separated detail holds the word.
 pub(crate) fn detail_has(facts: &HostFacts, key: &str, word: &str) -> bool {
     facts.details.get(key).is_some_and(|list| list.split(',').any(|item| item == word))

@@ -48,6 +48,11 @@ pub(crate) fn of_request(request: &LaunchRequest, metadata: &Metadata) -> HashMa
     labels
 }
 
+/// The label, with its value, of everything that belongs to a host.
+pub(crate) fn of_host(host: &HostName) -> String {
+    format!("{HOST}={host}")
+}
+
 /// Whose container it is, as its labels say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identity {

@@ -1,9 +1,10 @@
 //! What an engine says of a container, as a status with a typed cause and its evidence.
 
-use bollard::models::{ContainerInspectResponse, ContainerState, ContainerStateStatusEnum as State, EventMessage};
 use jiff::Timestamp;
 use longshore_core::{Cause, Evidence, ExecutionStatus, Signal, StopReason, Termination};
 use serde::{Deserialize, Serialize};
+
+use super::answers::{Container, ContainerState, Event, Status};
 
 /// A stop of ours, as it was noted on disk before the engine was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,23 +37,24 @@ pub(crate) enum Stage {
     Ended,
 }
 
-pub(crate) fn stage(container: &ContainerInspectResponse) -> Stage {
-    let Some(state) = &container.state else { return Stage::Running { started_at: None } };
-    let started_at = time(state.started_at.as_deref());
+pub(crate) fn stage(container: &Container) -> Stage {
+    let state = &container.state;
     match state.status {
-        Some(State::CREATED | State::EMPTY) => Stage::Created { failed_start: failed_start(state) },
-        Some(State::EXITED | State::DEAD | State::REMOVING) => Stage::Ended,
-        _ => Stage::Running { started_at },
+        Status::Created => Stage::Created { failed_start: failed_start(state) },
+        Status::Exited => Stage::Ended,
+        Status::Alive => Stage::Running { started_at: time(&state.started_at) },
     }
 }
 
 fn failed_start(state: &ContainerState) -> Option<String> {
-    let words = state.error.clone().filter(|words| !words.is_empty());
-    words.or_else(|| state.exit_code.filter(|code| *code != 0).map(|code| format!("exit code {code} before its start")))
+    if !state.error.is_empty() {
+        return Some(state.error.clone());
+    }
+    (state.exit_code != 0).then(|| format!("exit code {} before its start", state.exit_code))
 }
 
 /// The status without the circumstances of an end: enough for whatever still lives.
-pub(crate) fn live_status(container: &ContainerInspectResponse) -> Option<ExecutionStatus> {
+pub(crate) fn live_status(container: &Container) -> Option<ExecutionStatus> {
     match stage(container) {
         Stage::Created { failed_start: None } => Some(ExecutionStatus::Pending),
         Stage::Created { failed_start: Some(_) } | Stage::Ended => None,
@@ -64,25 +66,22 @@ pub(crate) fn live_status(container: &ContainerInspectResponse) -> Option<Execut
 const SIGNAL_BASE: i64 = 128;
 
 /// True when only further evidence can tell an exit from a kill.
-pub(crate) fn needs_evidence(container: &ContainerInspectResponse) -> bool {
-    let state = container.state.as_ref();
-    state
-        .is_some_and(|state| state.exit_code.unwrap_or_default() > SIGNAL_BASE && !state.oom_killed.unwrap_or_default())
+pub(crate) fn needs_evidence(container: &Container) -> bool {
+    container.state.exit_code > SIGNAL_BASE && !container.state.oom_killed
 }
 
 /// How a container ended.
-pub(crate) fn termination(container: &ContainerInspectResponse, circumstances: &Circumstances) -> Termination {
-    let state = container.state.clone().unwrap_or_default();
-    let code = state.exit_code.unwrap_or_default();
-    let exit_code = i32::try_from(code).ok();
+pub(crate) fn termination(container: &Container, circumstances: &Circumstances) -> Termination {
+    let state = &container.state;
+    let code = state.exit_code;
     let evidence = Evidence::complete()
-        .with_message(state.error.clone())
+        .with_message(Some(state.error.clone()))
         .with_fact("State.ExitCode", code)
-        .with_fact("State.OOMKilled", state.oom_killed.unwrap_or_default());
-    let (cause, evidence) = cause(&state, code, circumstances, evidence);
+        .with_fact("State.OOMKilled", state.oom_killed);
+    let (cause, evidence) = cause(state, code, circumstances, evidence);
     Termination::new(cause, evidence)
-        .with_exit_code(exit_code)
-        .with_times(time(state.started_at.as_deref()), time(state.finished_at.as_deref()))
+        .with_exit_code(i32::try_from(code).ok())
+        .with_times(time(&state.started_at), time(&state.finished_at))
 }
 
 fn cause(state: &ContainerState, code: i64, circumstances: &Circumstances, evidence: Evidence) -> (Cause, Evidence) {
@@ -92,10 +91,10 @@ fn cause(state: &ContainerState, code: i64, circumstances: &Circumstances, evide
     {
         return (stop.reason.into(), evidence.with_fact("stopped by", "longshore"));
     }
-    if state.status == Some(State::CREATED) {
+    if state.status == Status::Created {
         return (Cause::Invalid, evidence);
     }
-    if state.oom_killed == Some(true) {
+    if state.oom_killed {
         return (Cause::OutOfMemory, evidence);
     }
     if code <= SIGNAL_BASE {
@@ -115,15 +114,14 @@ fn died_of_stop(code: i64) -> bool {
 }
 
 /// The last signal that the engine's events say was sent before the end.
-pub(crate) fn last_kill(events: &[EventMessage]) -> Option<Signal> {
-    let kills = events.iter().filter(|event| event.action.as_deref() == Some("kill"));
-    let signal = |event: &EventMessage| event.actor.as_ref()?.attributes.as_ref()?.get("signal")?.parse().ok();
-    kills.filter_map(signal).next_back()
+pub(crate) fn last_kill(events: &[Event]) -> Option<Signal> {
+    let kills = events.iter().filter(|event| event.action == "kill");
+    kills.filter_map(|event| event.actor.attributes.get("signal")?.parse().ok()).next_back()
 }
 
 /// The engine writes year 1 for a time that has not come.
-pub(crate) fn time(text: Option<&str>) -> Option<Timestamp> {
-    let time: Timestamp = text?.parse().ok()?;
+pub(crate) fn time(text: &str) -> Option<Timestamp> {
+    let time: Timestamp = text.parse().ok()?;
     (time > Timestamp::UNIX_EPOCH).then_some(time)
 }
 
@@ -132,7 +130,7 @@ mod tests {
     use super::*;
 
     /// As recorded from Engine 20.10's `GET /containers/ID/json`, shortened to what is looked at.
-    fn container(status: &str, exit_code: i64, oom_killed: bool, error: &str) -> ContainerInspectResponse {
+    fn container(status: &str, exit_code: i64, oom_killed: bool, error: &str) -> Container {
         serde_json::from_value(serde_json::json!({
             "Id": "4f0c",
             "State": {
@@ -185,7 +183,7 @@ mod tests {
             Some(ExecutionStatus::Running { started_at: Some(_) })
         ));
         assert_eq!(live_status(&container("dead", 0, false, "")), None);
-        assert_eq!(time(Some("0001-01-01T00:00:00Z")), None);
+        assert_eq!(time("0001-01-01T00:00:00Z"), None);
         let ended = termination(&container("exited", 0, false, ""), &Circumstances::default());
         assert_eq!(ended.run_time().unwrap().as_millis(), 2376);
     }

@@ -25,7 +25,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-use crate::support;
+use crate::{local, support};
 
 pub(crate) const TESTS: &[Test] = &tests![
     a_start_answered_with_500_after_the_effect_counts_as_started,
@@ -57,10 +57,10 @@ struct Bench {
 impl Bench {
     async fn new() -> Self {
         let (folder, state) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-        let proxy = FaultProxy::to_unix(support::socket()).listen_unix(folder.path()).await.unwrap();
+        let proxy = FaultProxy::to_unix(local::socket()).listen_unix(folder.path()).await.unwrap();
         let executor = support::executor(&proxy.uri(), json!({}), state.path()).unwrap();
         let direct =
-            support::executor(&format!("unix://{}", support::socket().display()), json!({}), state.path()).unwrap();
+            support::executor(&format!("unix://{}", local::socket().display()), json!({}), state.path()).unwrap();
         executor.discover().await.unwrap();
         Self { proxy, executor, direct, _folders: [folder, state] }
     }
@@ -158,7 +158,7 @@ async fn a_start_that_is_never_answered_is_looked_up() {
 
 async fn a_name_that_somebody_else_has_taken_is_a_conflict() {
     let bench = Bench::new().await;
-    let docker = support::engine().await.unwrap();
+    let docker = support::engine_at(&local::socket()).await.unwrap();
     let request = bench.request(&["print never"]);
     let options = CreateContainerOptionsBuilder::new().name(&request.token.to_string()).build();
     let body = ContainerCreateBody { image: Some(support::IMAGE.to_owned()), ..ContainerCreateBody::default() };
@@ -249,7 +249,7 @@ async fn an_event_stream_that_is_cut_delays_nothing() {
 
 async fn a_job_paused_by_somebody_else_goes_on_when_it_is_unpaused() {
     let bench = Bench::new().await;
-    let docker = support::engine().await.unwrap();
+    let docker = support::engine_at(&local::socket()).await.unwrap();
     let handle = bench.launch(&["tick 3 300ms"]).await;
     docker.pause_container(&handle.external_execution_id).await.unwrap();
     assert!(matches!(bench.executor.check_status(&handle).await.unwrap(), ExecutionStatus::Running { .. }));
@@ -259,7 +259,7 @@ async fn a_job_paused_by_somebody_else_goes_on_when_it_is_unpaused() {
 
 async fn a_paused_job_can_be_stopped() {
     let bench = Bench::new().await;
-    let docker = support::engine().await.unwrap();
+    let docker = support::engine_at(&local::socket()).await.unwrap();
     let handle = bench.launch(&["forever"]).await;
     docker.pause_container(&handle.external_execution_id).await.unwrap();
     let stop = StopRequest::new(StopReason::Cancelled, Duration::from_secs(1));

@@ -3,27 +3,33 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod faults;
+#[path = "../support/local.rs"]
+mod local;
+mod private_engine;
 mod pulls;
+mod registry;
 mod restarts;
+#[path = "../support/service.rs"]
 mod service;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;
 
 use longshore_testkit::suite;
-use service::{PrivateEngine, Registry};
+use private_engine::PrivateEngine;
+use registry::Registry;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     suite::main(&[
-        ("faults", || Box::pin(async { support::engine().await.map(drop) }), faults::TESTS),
+        ("faults", || Box::pin(async { support::engine_at(&local::socket()).await.map(drop) }), faults::TESTS),
         ("pulls", || Box::pin(engine_and_registry()), pulls::TESTS),
-        ("tls", || Box::pin(async { support::engine().await.map(drop) }), tls::TESTS),
+        ("tls", || Box::pin(async { support::engine_at(&local::socket()).await.map(drop) }), tls::TESTS),
         ("restarts", || Box::pin(async { PrivateEngine::missing().map_or(Ok(()), Err) }), restarts::TESTS),
     ])
 }
 
 async fn engine_and_registry() -> Result<(), String> {
-    support::engine().await?;
+    support::engine_at(&local::socket()).await?;
     Registry::missing().map_or(Ok(()), Err)
 }

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tempfile::TempDir;
 
-use crate::{service::Registry, support};
+use crate::{local, registry::Registry, support};
 
 pub(crate) const TESTS: &[Test] = &tests![
     an_image_that_is_missing_is_pulled_with_progress,
@@ -37,7 +37,7 @@ pub(crate) const TESTS: &[Test] = &tests![
 
 /// Puts the probe's image into the registry under a name that nobody else uses, and forgets it in the engine.
 async fn pushed(registry: &Registry, through: SocketAddr) -> String {
-    let docker = support::engine().await.unwrap();
+    let docker = support::engine_at(&local::socket()).await.unwrap();
     let name = format!("{}/probe-{}", registry.address, unique());
     let tag = TagImageOptionsBuilder::new().repo(&name).tag("1").build();
     docker.tag_image(support::IMAGE, Some(tag)).await.unwrap();
@@ -57,7 +57,7 @@ fn unique() -> String {
 }
 
 async fn forget(image: &str) {
-    let docker = support::engine().await.unwrap();
+    let docker = support::engine_at(&local::socket()).await.unwrap();
     let _ = docker.remove_image(image, None::<RemoveImageOptions>, None).await;
 }
 
@@ -69,7 +69,7 @@ struct Puller {
 impl Puller {
     async fn new(settings: Value) -> Self {
         let state = TempDir::new().unwrap();
-        let address = format!("unix://{}", support::socket().display());
+        let address = format!("unix://{}", local::socket().display());
         let mut config = json!({ "docker_config": state.path().join("none.json") });
         config.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
         let executor = support::executor(&address, config, state.path()).unwrap();

@@ -9,7 +9,7 @@ use serde_json::json;
 use std::sync::Arc;
 use tempfile::TempDir;
 
-use crate::{service::PrivateEngine, support};
+use crate::{private_engine::PrivateEngine, support};
 
 pub(crate) const TESTS: &[Test] = &tests![
     an_engine_killed_and_restarted_kills_the_job_and_says_so,

@@ -22,7 +22,7 @@ use tokio_rustls::{
     },
 };
 
-use crate::support;
+use crate::{local, support};
 
 pub(crate) const TESTS: &[Test] = &tests![
     a_job_runs_through_tls_with_a_client_certificate,
@@ -72,7 +72,7 @@ impl Door {
                 let acceptor = acceptor.clone();
                 tokio::spawn(async move {
                     let mut outside = acceptor.accept(stream).await?;
-                    let mut inside = UnixStream::connect(support::socket()).await?;
+                    let mut inside = UnixStream::connect(local::socket()).await?;
                     tokio::io::copy_bidirectional(&mut outside, &mut inside).await
                 });
             }

@@ -1,41 +1,32 @@
-//! The engine that the tests run against, and what it needs of them.
+//! The engines that the tests run against, and what those need of them.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bollard::Docker;
 use longshore_core::{ContainerExecutor, ExecutionHost, ExecutorContext, ExecutorRegistry, JobTemplate, Result};
 use longshore_docker::DockerConfig;
 use serde_json::{Value, json};
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 use tokio::sync::OnceCell;
 
 /// The probe's image under a name that no registry has.
 pub(crate) const IMAGE: &str = "longshore.test/probe:1";
-
-/// The engine's unix socket: what `DOCKER_HOST` names, else the usual one.
-#[expect(clippy::disallowed_methods, reason = "DOCKER_HOST is where the engine is, by convention")]
-pub(crate) fn socket() -> PathBuf {
-    let host = std::env::var("DOCKER_HOST").ok();
-    PathBuf::from(host.as_deref().and_then(|host| host.strip_prefix("unix://")).unwrap_or("/var/run/docker.sock"))
-}
 
 /// bollard of its own, for what tests do behind the executor's back.
 pub(crate) fn docker(socket: &Path) -> Result<Docker, bollard::errors::Error> {
     Docker::connect_with_unix(&socket.to_string_lossy(), 120, bollard::API_DEFAULT_VERSION)
 }
 
-/// The engine with the probe's image, or why there is none.
-pub(crate) async fn engine() -> Result<Docker, String> {
+/// The engine at a socket, with the probe's image, or why there is none.
+pub(crate) async fn engine_at(socket: &Path) -> Result<Docker, String> {
     static LOADED: OnceCell<()> = OnceCell::const_new();
-    let socket = socket();
     let unavailable = |error: &dyn std::fmt::Display| {
-        format!("no Docker Engine answers at {} ({error}); start one, or point DOCKER_HOST at one", socket.display())
+        format!("no engine answers at {} ({error}); start one, or point DOCKER_HOST at one", socket.display())
     };
-    let docker = docker(&socket).map_err(|error| unavailable(&error))?;
+    let docker = docker(socket).map_err(|error| unavailable(&error))?;
     let docker = docker.negotiate_version().await.map_err(|error| unavailable(&error))?;
     LOADED
-        .get_or_try_init(|| load(&socket))
+        .get_or_try_init(|| load(socket))
         .await
         .map_err(|error| format!("the probe's image can't be loaded: {error}"))?;
     Ok(docker)

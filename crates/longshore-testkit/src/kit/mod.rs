@@ -15,4 +15,4 @@ mod witness;
 mod workload;
 
 pub use harness::{Harness, Loss, Outside, SetupError};
-pub use runner::{Verdict, cases, main, run_case};
+pub use runner::{Verdict, cases, main, main_without, run_case};
