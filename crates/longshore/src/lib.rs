@@ -26,3 +26,8 @@ pub fn registry() -> ExecutorRegistry {
     mock::register(&mut registry);
     registry
 }
+
+/// The README's example compiles.
+#[cfg(all(doctest, feature = "docker"))]
+#[doc = include_str!("../../../README.md")]
+mod readme {}
