@@ -7,7 +7,7 @@ use hyper::{Method, StatusCode};
 use longshore_core::{
     Advice, CapturedLogs, Cause, CheckedJob, Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutionEvent,
     ExecutionHandle, ExecutionStatus, JobStatus, JobTemplate, LaunchRequest, LaunchSearch, LogCompleteness,
-    LogDelivery, Measured, Progress, RunEvent, RunObserver, Runner, StopReason, StopRequest, SystemClock, follow_logs,
+    LogDelivery, Measured, RunEvent, RunObserver, Runner, StopReason, StopRequest, SystemClock, follow_logs,
     layers::{TimeoutLayer, Timeouts},
 };
 use longshore_testkit::{
@@ -25,7 +25,10 @@ use std::{
 };
 use tempfile::TempDir;
 
-use crate::{local, support};
+use crate::{
+    launching::{OWNER, launch, request, template},
+    local, support,
+};
 
 pub(crate) const TESTS: &[Test] = &tests![
     a_start_answered_with_500_after_the_effect_counts_as_started,
@@ -66,20 +69,16 @@ impl Bench {
     }
 
     fn request(&self, script: &[&str]) -> LaunchRequest {
-        let job = job(script);
-        let plan = self.executor.plan(&CheckedJob::new(&job, self.executor.as_ref()).unwrap()).unwrap();
-        LaunchRequest::new(&job, 1, plan, "faults".parse().unwrap(), SystemClock.now(), Duration::from_secs(120))
+        request(self.executor.as_ref(), template(script))
     }
 
     async fn launch(&self, script: &[&str]) -> ExecutionHandle {
-        let request = self.request(script);
-        self.executor.prepare(&request, Progress::ignored()).await.unwrap();
-        self.executor.launch_job(&request).await.unwrap()
+        launch(self.executor.as_ref(), script).await
     }
 
     /// Waits for the end without the proxy, asserts the output and removes the container.
     async fn ended_with(&self, handle: &ExecutionHandle, output: &str) {
-        let owner = "faults".parse().unwrap();
+        let owner = OWNER.parse().unwrap();
         let status = longshore_core::wait(self.direct.as_ref(), handle, &owner, &SystemClock).await.unwrap();
         assert_eq!(status.termination().map(|end| end.cause), Some(Cause::Exited { code: 0 }), "{status:?}");
         let mut text = Vec::new();
@@ -93,12 +92,6 @@ impl Bench {
         assert_eq!(String::from_utf8_lossy(&text), output);
         self.direct.cleanup(handle).await.unwrap();
     }
-}
-
-fn template(script: &[&str]) -> JobTemplate {
-    let mut template = support::probe();
-    template.args = script.iter().map(|&instruction| instruction.to_owned()).collect();
-    template
 }
 
 fn job(script: &[&str]) -> ContainerJob {
@@ -234,7 +227,7 @@ async fn an_engine_that_is_gone_for_a_while_is_waited_for() {
 async fn an_event_stream_that_is_cut_delays_nothing() {
     let bench = Bench::new().await;
     let handle = bench.launch(&["forever"]).await;
-    let mut events = bench.executor.events(&"faults".parse().unwrap()).await.unwrap();
+    let mut events = bench.executor.events(&OWNER.parse().unwrap()).await.unwrap();
     bench.proxy.cut_all().await;
     assert_eq!(events.next().await, Some(ExecutionEvent::Gap));
     bench.proxy.wait_count(Method::GET, "/events", 2).await;

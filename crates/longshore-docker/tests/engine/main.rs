@@ -3,6 +3,7 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod faults;
+mod launching;
 #[path = "../support/local.rs"]
 mod local;
 mod private_engine;

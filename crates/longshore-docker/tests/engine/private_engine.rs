@@ -26,7 +26,25 @@ impl PrivateEngine {
     }
 
     pub(crate) async fn start(options: &[&str]) -> Self {
-        let folder = tempfile::Builder::new().prefix("ls-engine-").tempdir().unwrap();
+        Self::start_in(Self::folder(), options).await
+    }
+
+    /// With room for so many MiB of images, containers and logs.
+    pub(crate) async fn start_small(mebibytes: u32) -> Self {
+        let folder = Self::folder();
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        let size = format!("size={mebibytes}m");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&data).status().unwrap();
+        assert!(mounted.success(), "a small disk can't be mounted");
+        Self::start_in(folder, &[]).await
+    }
+
+    fn folder() -> TempDir {
+        tempfile::Builder::new().prefix("ls-engine-").tempdir().unwrap()
+    }
+
+    async fn start_in(folder: TempDir, options: &[&str]) -> Self {
         let options = options.iter().map(|&option| option.to_owned()).collect();
         let mut engine = Self { folder, options, daemon: None };
         engine.restart().await;

@@ -8,8 +8,8 @@ use bollard::{
 use futures::TryStreamExt;
 use hyper::StatusCode;
 use longshore_core::{
-    Advice, CheckedJob, Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, ImageSource, JobTemplate,
-    LaunchRequest, PrepareProgress, Progress, PullPolicy, RegistryCredentials, Runner, SystemClock,
+    Advice, Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, ImageSource, JobTemplate, PrepareProgress,
+    Progress, PullPolicy, RegistryCredentials, Runner, SystemClock,
 };
 use longshore_testkit::{
     proxy::{Answer, Fault, FaultProxy},
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tempfile::TempDir;
 
-use crate::{local, registry::Registry, support};
+use crate::{launching::request, local, registry::Registry, support};
 
 pub(crate) const TESTS: &[Test] = &tests![
     an_image_that_is_missing_is_pulled_with_progress,
@@ -77,16 +77,10 @@ impl Puller {
         Self { executor, _state: state }
     }
 
-    fn request(&self, template: JobTemplate) -> LaunchRequest {
-        let job = ContainerJob::new(template, SystemClock.now());
-        let plan = self.executor.plan(&CheckedJob::new(&job, self.executor.as_ref()).unwrap()).unwrap();
-        LaunchRequest::new(&job, 1, plan, "pulls".parse().unwrap(), SystemClock.now(), Duration::from_secs(120))
-    }
-
     /// Prepares the template's launch; what was reported meanwhile comes with the result.
     async fn prepare(&self, template: JobTemplate) -> (Result<(), Error>, Vec<PrepareProgress>) {
         let (progress, mut reports) = Progress::channel();
-        let request = self.request(template);
+        let request = request(self.executor.as_ref(), template);
         let prepared = self.executor.prepare(&request, progress).await;
         let mut reported = Vec::new();
         while let Ok(report) = reports.try_recv() {

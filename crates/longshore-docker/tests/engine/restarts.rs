@@ -1,21 +1,30 @@
 //! What becomes of jobs when the engine itself ends and comes back: nothing is lost, and nothing runs twice.
 
+use bollard::query_parameters::{KillContainerOptionsBuilder, TagImageOptionsBuilder};
 use longshore_core::{
     CapturedLogs, Cause, Clock, ContainerExecutor, ContainerJob, Error, JobStatus, LogCompleteness, LogDelivery,
-    RunEvent, RunObserver, RunOutcome, Runner, SystemClock,
+    Network, RunEvent, RunObserver, RunOutcome, Runner, StopReason, StopRequest, SystemClock,
 };
 use longshore_testkit::{suite::Test, tests};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::json;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tempfile::TempDir;
 
-use crate::{private_engine::PrivateEngine, support};
+use crate::{
+    launching::{request, template},
+    private_engine::PrivateEngine,
+    support,
+};
 
 pub(crate) const TESTS: &[Test] = &tests![
     an_engine_killed_and_restarted_kills_the_job_and_says_so,
     an_engine_killed_with_live_restore_loses_nothing,
     a_job_that_ended_while_the_engine_was_dead_keeps_its_exit_code,
+    a_job_whose_shim_is_killed_is_no_success,
     an_engine_that_ends_in_order_ends_its_jobs,
+    an_engine_whose_disk_is_full_fails_no_job,
+    a_kill_that_the_engine_has_forgotten_is_an_exit_with_open_evidence,
 ];
 
 /// Keeps the output, and tells when the job runs and has said something.
@@ -35,6 +44,10 @@ impl RunObserver for Watch {
     }
 }
 
+fn executor(engine: &PrivateEngine, state: &TempDir) -> Arc<dyn ContainerExecutor> {
+    support::executor(&format!("unix://{}", engine.socket().display()), json!({}), state.path()).unwrap()
+}
+
 /// Runs a job, lets `trouble` happen once it has spoken, and returns what became of both.
 async fn run_through(
     engine: &mut PrivateEngine,
@@ -42,11 +55,9 @@ async fn run_through(
     trouble: impl AsyncFnOnce(&mut PrivateEngine),
 ) -> (RunOutcome, String) {
     let state = TempDir::new().unwrap();
-    let executor: Arc<dyn ContainerExecutor> =
-        support::executor(&format!("unix://{}", engine.socket().display()), json!({}), state.path()).unwrap();
-    let mut template = support::probe();
-    template.args = script.iter().map(|&instruction| instruction.to_owned()).collect();
-    template.network = Some(longshore_core::Network::None);
+    let executor = executor(engine, &state);
+    let mut template = template(script);
+    template.network = Some(Network::None);
     let (job, watch) = (ContainerJob::new(template, SystemClock.now()), Watch::default());
     let runner = Runner::new(executor);
     let troubled = async {
@@ -62,6 +73,27 @@ async fn run_through(
 async fn containers(engine: &PrivateEngine) -> usize {
     let options = bollard::query_parameters::ListContainersOptionsBuilder::new().all(true).build();
     engine.docker().list_containers(Some(options)).await.unwrap().len()
+}
+
+/// The main process of the engine's only container.
+async fn main_process(engine: &PrivateEngine) -> Pid {
+    let containers = engine.docker().list_containers(None).await.unwrap();
+    let id = containers[0].id.as_deref().unwrap();
+    let state = engine.docker().inspect_container(id, None).await.unwrap().state.unwrap();
+    Pid::from_raw(state.pid.unwrap().try_into().unwrap()).unwrap()
+}
+
+fn parent(process: Pid) -> Pid {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.as_raw_nonzero())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap();
+    Pid::from_raw(line.trim().parse().unwrap()).unwrap()
+}
+
+/// Waits until the process is gone.
+async fn ended(process: Pid) {
+    while test_kill_process(process).is_ok() {
+        SystemClock.sleep(Duration::from_millis(20)).await;
+    }
 }
 
 async fn an_engine_killed_and_restarted_kills_the_job_and_says_so() {
@@ -93,13 +125,30 @@ async fn an_engine_killed_with_live_restore_loses_nothing() {
 
 async fn a_job_that_ended_while_the_engine_was_dead_keeps_its_exit_code() {
     let mut engine = PrivateEngine::start(&["--live-restore"]).await;
-    let (outcome, _) = run_through(&mut engine, &["print started", "sleep 300ms", "exit 7"], async |engine| {
+    let (outcome, _) = run_through(&mut engine, &["catch TERM 7", "print started", "forever"], async |engine| {
+        let job = main_process(engine).await;
         engine.end("KILL");
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        kill_process(job, Signal::TERM).unwrap();
+        ended(job).await;
         engine.restart().await;
     })
     .await;
     assert_eq!(outcome.termination().unwrap().cause, Cause::Exited { code: 7 });
+    assert_eq!(containers(&engine).await, 0);
+}
+
+/// The shim stands between the engine and the job; without it nobody learns the exit code.
+async fn a_job_whose_shim_is_killed_is_no_success() {
+    let mut engine = PrivateEngine::start(&[]).await;
+    let (outcome, output) = run_through(&mut engine, &["print started", "forever"], async |engine| {
+        let job = main_process(engine).await;
+        kill_process(parent(job), Signal::KILL).unwrap();
+        ended(job).await;
+    })
+    .await;
+    assert_eq!((outcome.status, output.as_str()), (JobStatus::Failed, "started\n"));
+    let end = outcome.termination().unwrap();
+    assert_eq!((&end.cause, end.evidence.complete), (&Cause::Exited { code: 137 }, false), "{end:?}");
     assert_eq!(containers(&engine).await, 0);
 }
 
@@ -112,4 +161,33 @@ async fn an_engine_that_ends_in_order_ends_its_jobs() {
     .await;
     assert_eq!((outcome.status, output.as_str()), (JobStatus::Failed, "started\n"));
     assert_eq!(outcome.termination().unwrap().cause, Cause::Exited { code: 9 });
+}
+
+/// The engine drops the records of a log that it can't store, and tells nobody; `docs.md` says so.
+async fn an_engine_whose_disk_is_full_fails_no_job() {
+    let mut engine = PrivateEngine::start_small(32).await;
+    let script = ["print started", "lines 600000 100", "exit 5"];
+    let (outcome, output) = run_through(&mut engine, &script, async |_| {}).await;
+    assert_eq!(outcome.termination().unwrap().cause, Cause::Exited { code: 5 });
+    assert!(output.starts_with("started\n0") && output.len() < 32 << 20, "{} bytes", output.len());
+    assert_eq!(containers(&engine).await, 0);
+}
+
+/// The engine remembers 256 events.
+async fn a_kill_that_the_engine_has_forgotten_is_an_exit_with_open_evidence() {
+    let (engine, state) = (PrivateEngine::start(&[]).await, TempDir::new().unwrap());
+    let (docker, executor) = (engine.docker(), executor(&engine, &state));
+    executor.discover().await.unwrap();
+    let mut template = template(&["forever"]);
+    template.network = Some(Network::None);
+    let handle = executor.launch_job(&request(executor.as_ref(), template)).await.unwrap();
+    let kill = KillContainerOptionsBuilder::new().signal("KILL").build();
+    docker.kill_container(&handle.external_execution_id, Some(kill)).await.unwrap();
+    for _ in 0..300 {
+        let tag = TagImageOptionsBuilder::new().repo(support::IMAGE).tag("again").build();
+        docker.tag_image(support::IMAGE, Some(tag)).await.unwrap();
+    }
+    let end = executor.stop_job(&handle, &StopRequest::new(StopReason::Cancelled, Duration::ZERO)).await.unwrap();
+    assert_eq!((&end.cause, end.evidence.complete), (&Cause::Exited { code: 137 }, false), "{end:?}");
+    executor.cleanup(&handle).await.unwrap();
 }
