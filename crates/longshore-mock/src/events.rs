@@ -134,7 +134,10 @@ impl Listener {
             return if told { Found::NothingBefore(next_edge) } else { Found::Event(ExecutionEvent::Gap) };
         }
         if std::mem::take(&mut self.is_cut_off) {
-            self.place = self.provider.world().view(|state, _| state.events.end());
+            self.place = self.provider.world().view(|state, now| {
+                state.refresh_all(now);
+                state.events.end()
+            });
             return Found::Event(ExecutionEvent::Gap);
         }
         let faults = self.provider.world().config().events;

@@ -77,18 +77,21 @@ impl MockProvider {
 
     /// Sends the signal to the latest execution of the token, as somebody else would: `STOP` halts it, `CONT`
     /// continues it. False when there is none that runs.
+    #[must_use]
     pub fn kill(&self, token: &LaunchToken, signal: Signal) -> bool {
         self.trouble(token, Stage::Running, |execution, now| execution.receive(Sender::Outside, signal, now))
     }
 
     /// Ends the latest execution of the token as the provider itself would, with the given cause. False when there is
     /// none that is pending or runs.
+    #[must_use]
     pub fn interrupt(&self, token: &LaunchToken, cause: Cause) -> bool {
         let from = Sender::Provider(cause);
         self.trouble(token, Stage::Pending, |execution, now| execution.receive(from, Signal::KILL, now))
     }
 
     /// Forgets the latest execution of the token, running or not. False when there is none.
+    #[must_use]
     pub fn remove(&self, token: &LaunchToken) -> bool {
         self.world.change(|state, now| {
             let Some(reference) = state.latest(*token, now) else { return false };

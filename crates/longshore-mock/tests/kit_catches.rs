@@ -1,6 +1,8 @@
 //! The kit itself is tried: an executor that breaks a promise fails the case that is about it, and passes it
 //! otherwise.
 
+#![expect(clippy::panic, reason = "a test fails by panicking")]
+
 mod flawed;
 mod harness;
 

@@ -1,5 +1,7 @@
 //! The conformance kit against programs of this machine.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use async_trait::async_trait;
 use longshore_core::{
     Clock, ContainerExecutor, Error, ErrorKind, ExecutionHandle, ExecutionHost, ExecutorContext, ExecutorRegistry,
@@ -92,7 +94,12 @@ impl Harness for Programs {
 
     async fn remove_outside(&self, handle: &ExecutionHandle) -> Result<Outside> {
         kill_process_group(self.process(handle)?, Signal::KILL).map_err(|error| failed(error.into()))?;
-        fs::remove_dir_all(self.folder_of(handle)).map_err(failed)?;
+        // Until its supervisor has ended, new files come.
+        while let Err(error) = fs::remove_dir_all(self.folder_of(handle)) {
+            if error.kind() != io::ErrorKind::DirectoryNotEmpty {
+                return Err(failed(error));
+            }
+        }
         Ok(Outside::Done)
     }
 }

@@ -81,7 +81,7 @@ async fn who_waits_is_told_that_contact_is_lost() {
 
     place.provider.restore_contact();
     assert!(place.status(&handle).await.is_live(), "lost contact changes nothing");
-    place.executor.stop_job(&handle, &cancel(0 * SECOND)).await.unwrap();
+    place.executor.stop_job(&handle, &cancel(std::time::Duration::ZERO)).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -46,7 +46,7 @@ async fn events_are_from_now_on_and_of_one_owner() {
     place.executor.launch_job(&foreign).await.unwrap();
     assert!(events.next().now_or_never().is_none());
     let (request, _) = place.launch(&["forever"]).await;
-    assert_eq!(next(&mut events, request.created_at).await, Some((request.token, 0 * SECOND)));
+    assert_eq!(next(&mut events, request.created_at).await, Some((request.token, Duration::ZERO)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -118,7 +118,7 @@ async fn who_is_too_far_behind_is_told_of_a_gap() {
     assert_eq!(next(&mut events, place.now()).await, None);
     assert!(events.next().now_or_never().is_none());
     let (request, _) = place.launch(&["exit 0"]).await;
-    assert_eq!(next(&mut events, request.created_at).await, Some((request.token, 0 * SECOND)));
+    assert_eq!(next(&mut events, request.created_at).await, Some((request.token, Duration::ZERO)));
 }
 
 #[tokio::test(start_paused = true)]

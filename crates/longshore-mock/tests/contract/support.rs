@@ -8,19 +8,19 @@ use longshore_core::{
 use longshore_mock::{MockConfig, MockExecutor, MockProvider};
 use std::{sync::Arc, time::Duration};
 
-pub const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
 /// A place to run jobs, and a program that uses it.
-pub struct Place {
-    pub host: ExecutionHost,
-    pub context: ExecutorContext,
-    pub provider: MockProvider,
-    pub executor: Arc<MockExecutor>,
+pub(crate) struct Place {
+    pub(crate) host: ExecutionHost,
+    pub(crate) context: ExecutorContext,
+    pub(crate) provider: MockProvider,
+    pub(crate) executor: Arc<MockExecutor>,
 }
 
 impl Place {
     /// As the configuration says, which is written as a user would.
-    pub async fn new(config: serde_json::Value) -> Self {
+    pub(crate) async fn new(config: serde_json::Value) -> Self {
         let clock = TokioClock::starting_at("2026-01-01T00:00:00Z".parse().unwrap());
         let context = ExecutorContext::new("unused").with_clock(Arc::new(clock));
         let host =
@@ -32,51 +32,51 @@ impl Place {
     }
 
     /// What a second program has.
-    pub fn attach(&self, provider: &MockProvider) -> Arc<MockExecutor> {
+    pub(crate) fn attach(&self, provider: &MockProvider) -> Arc<MockExecutor> {
         Arc::new(MockExecutor::attach(&self.host, provider, &self.context))
     }
 
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.context.clock.now()
     }
 
-    pub async fn sleep(&self, duration: Duration) {
+    pub(crate) async fn sleep(&self, duration: Duration) {
         self.context.clock.sleep(duration).await;
     }
 
-    pub fn request_for(&self, template: JobTemplate) -> Result<LaunchRequest> {
+    pub(crate) fn request_for(&self, template: JobTemplate) -> Result<LaunchRequest> {
         let job = ContainerJob::new(template, self.now());
         let plan = self.executor.plan(&CheckedJob::new(&job, self.executor.as_ref())?)?;
         Ok(LaunchRequest::new(&job, 1, plan, "owner".parse().unwrap(), self.now(), 3600 * SECOND))
     }
 
-    pub fn request(&self, script: &[&str]) -> LaunchRequest {
+    pub(crate) fn request(&self, script: &[&str]) -> LaunchRequest {
         self.request_for(template(script)).unwrap()
     }
 
-    pub async fn launch(&self, script: &[&str]) -> (LaunchRequest, ExecutionHandle) {
+    pub(crate) async fn launch(&self, script: &[&str]) -> (LaunchRequest, ExecutionHandle) {
         let request = self.request(script);
         self.executor.prepare(&request, Progress::ignored()).await.unwrap();
         let handle = self.executor.launch_job(&request).await.unwrap();
         (request, handle)
     }
 
-    pub async fn status(&self, handle: &ExecutionHandle) -> ExecutionStatus {
+    pub(crate) async fn status(&self, handle: &ExecutionHandle) -> ExecutionStatus {
         self.executor.check_status(handle).await.unwrap()
     }
 
     /// How it has ended by now.
-    pub async fn end(&self, handle: &ExecutionHandle) -> Termination {
+    pub(crate) async fn end(&self, handle: &ExecutionHandle) -> Termination {
         self.status(handle).await.termination().expect("it has ended").clone()
     }
 }
 
-pub fn template(script: &[&str]) -> JobTemplate {
+pub(crate) fn template(script: &[&str]) -> JobTemplate {
     let image: ImageSource = "probe:1".parse().unwrap();
     let script = script.iter().map(|&instruction| instruction.to_owned());
     JobTemplate::builder().name("job".parse().unwrap()).image(image).args(script).build()
 }
 
-pub fn cancel(grace: Duration) -> StopRequest {
+pub(crate) fn cancel(grace: Duration) -> StopRequest {
     StopRequest::new(StopReason::Cancelled, grace)
 }

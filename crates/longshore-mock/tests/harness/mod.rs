@@ -1,5 +1,7 @@
 //! The mock as the kit sees it: one provider for each case, on a clock that waits for nobody.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use longshore_core::{
