@@ -7,7 +7,7 @@ use std::{
     hint::black_box,
     io::{self, ErrorKind, Read, Write},
     os::fd::AsFd,
-    process::{self, Command},
+    process::{self, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -75,6 +75,8 @@ impl Process {
         };
         if process.shielded {
             make_mortal(&process.dispositions);
+        } else {
+            signals::forget_inherited();
         }
         Ok(process)
     }
@@ -218,7 +220,8 @@ fn write_file(path: &str, text: &str, append: bool) -> io::Result<()> {
 /// Each child is this program with a script of one instruction. Nobody waits for them: they are left to process 1.
 fn spawn(count: u32, duration: Duration) -> io::Result<()> {
     for _ in 0..count {
-        Command::new("/proc/self/exe").arg(format!("sleep {}ms", duration.as_millis())).spawn()?;
+        let mut child = Command::new("/proc/self/exe");
+        child.arg(format!("sleep {}ms", duration.as_millis())).stdin(Stdio::null()).spawn()?;
     }
     Ok(())
 }

@@ -46,6 +46,15 @@ pub(crate) fn set(target: Signal, action: Action) -> bool {
     unsafe { signal(number, action) != FAILED }
 }
 
+/// Gives the signals that a parent may have had ignored, as `nohup` does, their usual actions, so that a script means the
+/// same whoever starts it. The standard library needs SIGBUS, SIGSEGV and SIGPIPE (7, 11 and 13) as they are.
+pub(crate) fn forget_inherited() {
+    const KEPT: [u8; 3] = [7, 11, 13];
+    for signal in Signal::all().filter(|signal| !KEPT.contains(&signal.number())) {
+        set(signal, Action::Default);
+    }
+}
+
 /// Sends this process the signal and returns if it is still there.
 pub(crate) fn send_to_self(target: Signal) {
     raise(c_int::from(target.number()));

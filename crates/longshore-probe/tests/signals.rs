@@ -110,6 +110,14 @@ fn an_ignored_signal_is_nothing() {
     assert_eq!(probe.end().code(), Some(8));
 }
 
+/// As under `nohup`, or in a shell's background job.
+#[test]
+fn what_a_parent_had_ignored_is_not_inherited() {
+    let script = format!("trap '' TERM; exec {} 'raise TERM' 'print never'", env!("CARGO_BIN_EXE_longshore-probe"));
+    let ended = Command::new("sh").args(["-c", &script]).output().unwrap();
+    assert_eq!((ended.status.signal(), ended.stdout.as_slice()), (Some(15), &b""[..]));
+}
+
 #[test]
 fn a_signal_of_its_own_is_caught() {
     let mut probe = Ready::start(&["catch USR2 11 10ms"], &["raise USR2", "print never"]);
