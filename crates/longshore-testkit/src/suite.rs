@@ -3,10 +3,16 @@
 
 use futures::FutureExt;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use std::{any::Any, future::Future, panic::AssertUnwindSafe, pin::Pin, process::ExitCode};
+use std::{any::Any, future::Future, panic::AssertUnwindSafe, pin::Pin, process::ExitCode, time::Duration};
 
-/// A name, and the test behind it, which panics when it fails.
-pub type Test = (&'static str, fn() -> Pin<Box<dyn Future<Output = ()>>>);
+/// How long one test may take. It only ends what hangs.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// What a test does; it panics when it fails.
+pub type Body = fn() -> Pin<Box<dyn Future<Output = ()>>>;
+
+/// A test and its name.
+pub type Test = (&'static str, Body);
 
 /// What a group of tests needs: `Err` with the reason, and with how to get it, when this machine lacks it.
 pub type Needs = fn() -> Pin<Box<dyn Future<Output = Result<(), String>>>>;
@@ -31,16 +37,21 @@ pub fn main(groups: &[Group]) -> ExitCode {
 }
 
 fn trial(group: &str, needs: Needs, (name, test): &'static Test) -> Trial {
-    Trial::ignorable_test(format!("{group}::{name}"), move || {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-        runtime.block_on(async {
-            if let Err(reason) = needs().await {
-                return missing(reason, everything_is_required());
-            }
-            let done = AssertUnwindSafe(test()).catch_unwind().await;
-            done.map(|()| Completion::Completed).map_err(|panic| words_of(panic.as_ref()).into())
-        })
+    Trial::ignorable_test(format!("{group}::{name}"), move || run(needs, *test, everything_is_required(), LIMIT))
+}
+
+fn run(needs: Needs, test: Body, strict: bool, limit: Duration) -> Result<Completion, Failed> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    runtime.block_on(async {
+        if let Err(reason) = needs().await {
+            return missing(reason, strict);
+        }
+        match tokio::time::timeout(limit, AssertUnwindSafe(test()).catch_unwind()).await {
+            Ok(Ok(())) => Ok(Completion::Completed),
+            Ok(Err(panic)) => Err(words_of(panic.as_ref()).into()),
+            Err(_) => Err(format!("it did not end within {limit:?}").into()),
+        }
     })
 }
 
@@ -63,4 +74,36 @@ pub(crate) fn everything_is_required() -> bool {
 pub(crate) fn words_of(panic: &(dyn Any + Send)) -> &str {
     let owned = panic.downcast_ref::<String>().map(String::as_str);
     owned.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a word")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOTHING: Needs = || Box::pin(async { Ok(()) });
+    const AN_ENGINE: Needs = || Box::pin(async { Err("no engine answers; start one".to_owned()) });
+
+    fn outcome(needs: Needs, test: Body, strict: bool) -> String {
+        match run(needs, test, strict, Duration::from_millis(50)) {
+            Ok(Completion::Completed) => "completed".to_owned(),
+            Ok(Completion::Ignored { reason }) => format!("ignored: {}", reason.unwrap_or_default()),
+            Err(failed) => format!("failed: {}", failed.message().unwrap_or_default()),
+        }
+    }
+
+    #[test]
+    fn a_test_passes_panics_or_hangs() {
+        assert_eq!(outcome(NOTHING, || Box::pin(async {}), true), "completed");
+        assert_eq!(outcome(NOTHING, || Box::pin(async { panic!("no {}", "way") }), false), "failed: no way");
+        let hung = outcome(NOTHING, || Box::pin(std::future::pending()), false);
+        assert_eq!(hung, "failed: it did not end within 50ms");
+    }
+
+    #[test]
+    fn a_missing_service_fails_only_where_everything_is_required() {
+        let unreachable: Body = || Box::pin(async { panic!("it ran") });
+        assert_eq!(outcome(AN_ENGINE, unreachable, false), "ignored: no engine answers; start one");
+        let failed = outcome(AN_ENGINE, unreachable, true);
+        assert_eq!(failed, "failed: LONGSHORE_REQUIRE_ALL=1, and no engine answers; start one");
+    }
 }
