@@ -33,13 +33,14 @@ pub(crate) fn file_name(handle: &ExecutionHandle) -> String {
 }
 
 impl Execution {
-    /// Begins to follow the log and to sample the usage.
+    /// Begins to follow the log and to sample the usage of a container that is known to have been `started`, or not.
     pub(crate) fn follow(
         engine: &SharedEngine,
         handle: &ExecutionHandle,
         metadata: &Metadata,
         folder: &Path,
         clock: &Arc<dyn Clock>,
+        started: bool,
     ) -> Self {
         let name = file_name(handle);
         let notes = NotesFile::new(folder, &name);
@@ -53,6 +54,7 @@ impl Execution {
             cap: metadata.log_cap,
             driver: metadata.log_driver.clone(),
             clock: clock.clone(),
+            started: started.into(),
             following,
         };
         let work = tokio::spawn(work(engine.clone(), container.clone(), follower, notes.clone(), clock.clone()));

@@ -103,9 +103,13 @@ impl DockerExecutor {
 
     /// What this program holds of the execution; begins to follow it when it does not yet.
     fn execution(&self, handle: &ExecutionHandle) -> Arc<Execution> {
+        self.followed(handle, false)
+    }
+
+    fn followed(&self, handle: &ExecutionHandle, started: bool) -> Arc<Execution> {
         let follow = || {
             let metadata = self.metadata(handle);
-            Arc::new(Execution::follow(&self.engine, handle, &metadata, &self.folder, &self.context.clock))
+            Arc::new(Execution::follow(&self.engine, handle, &metadata, &self.folder, &self.context.clock, started))
         };
         self.executions().entry(handle.external_execution_id.clone()).or_insert_with(follow).clone()
     }
@@ -245,7 +249,7 @@ impl ContainerExecutor for DockerExecutor {
     async fn launch_job(&self, request: &LaunchRequest) -> Result<ExecutionHandle> {
         let _one_at_a_time = self.launches.lock(request.token).await;
         let handle = self.launch(request).run().await.map_err(|error| error.with_operation("launch_job"))?;
-        self.execution(&handle);
+        self.followed(&handle, true);
         Ok(handle)
     }
 

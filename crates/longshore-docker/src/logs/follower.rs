@@ -2,7 +2,16 @@
 
 use http_body_util::BodyExt;
 use longshore_core::{ByteSize, Clock, Error, ErrorKind, LogCompleteness, Result};
-use std::{fs::File, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    io,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::sync::watch;
 
 use super::{
@@ -67,6 +76,8 @@ pub(crate) struct Follower {
     pub(crate) cap: ByteSize,
     pub(crate) driver: String,
     pub(crate) clock: Arc<dyn Clock>,
+    /// True once the container is known to have been started.
+    pub(crate) started: AtomicBool,
     pub(crate) following: watch::Sender<Following>,
 }
 
@@ -160,6 +171,19 @@ impl Follower {
         Ok(state::live_status(&self.engine.inspect(&self.container).await?).is_some())
     }
 
+    async fn has_started(&self) -> Result<bool> {
+        if !self.started.load(Ordering::Relaxed) {
+            let container = self.engine.inspect(&self.container).await?;
+            let started = !matches!(state::stage(&container), Stage::Created { failed_start: None });
+            self.started.store(started, Ordering::Relaxed);
+        }
+        Ok(self.started.load(Ordering::Relaxed))
+    }
+
+    fn asked(&self) {
+        self.following.send_if_modified(|following| !std::mem::replace(&mut following.asked, true));
+    }
+
     fn completeness(&self, spill: &Spill) -> LogCompleteness {
         if spill.is_open_ended() {
             let reason = "the engine does not tell whether the last line, of more than 16 KiB, ended with a line break";
@@ -177,11 +201,11 @@ impl Follower {
             return Ok(Pause::Capped);
         }
         let (since, mut skip) = resume_point(spill).map_err(|error| unwritable(&error))?;
-        let container = self.engine.inspect(&self.container).await?;
-        self.following.send_if_modified(|following| !std::mem::replace(&mut following.asked, true));
-        if matches!(state::stage(&container), Stage::Created { failed_start: None }) {
+        if !self.has_started().await? {
+            self.asked();
             return Ok(Pause::NotStarted);
         }
+        self.asked();
         // Podman loses lines of a log that it is to follow (measured on Podman 4.3), and none of one that it reads.
         let follow = follow && !self.engine.is_podman();
         let response = self.engine.logs(&self.container, &LogsQuery::since(since, follow)).await?;

@@ -3,7 +3,7 @@
 use bollard::query_parameters::{KillContainerOptionsBuilder, TagImageOptionsBuilder};
 use longshore_core::{
     CapturedLogs, Cause, Clock, ContainerExecutor, ContainerJob, Error, JobStatus, LogCompleteness, LogDelivery,
-    Network, RunEvent, RunObserver, RunOutcome, Runner, StopReason, StopRequest, SystemClock,
+    RunEvent, RunObserver, RunOutcome, Runner, StopReason, StopRequest, SystemClock,
 };
 use longshore_testkit::{suite::Test, tests};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 use tempfile::TempDir;
 
 use crate::{
-    launching::{request, template},
+    launching::{launch, template},
     private_engine::PrivateEngine,
     support,
 };
@@ -56,9 +56,7 @@ async fn run_through(
 ) -> (RunOutcome, String) {
     let state = TempDir::new().unwrap();
     let executor = executor(engine, &state);
-    let mut template = template(script);
-    template.network = Some(Network::None);
-    let (job, watch) = (ContainerJob::new(template, SystemClock.now()), Watch::default());
+    let (job, watch) = (ContainerJob::new(template(script), SystemClock.now()), Watch::default());
     let runner = Runner::new(executor);
     let troubled = async {
         watch.spoke.notified().await;
@@ -178,9 +176,7 @@ async fn a_kill_that_the_engine_has_forgotten_is_an_exit_with_open_evidence() {
     let (engine, state) = (PrivateEngine::start(&[]).await, TempDir::new().unwrap());
     let (docker, executor) = (engine.docker(), executor(&engine, &state));
     executor.discover().await.unwrap();
-    let mut template = template(&["forever"]);
-    template.network = Some(Network::None);
-    let handle = executor.launch_job(&request(executor.as_ref(), template)).await.unwrap();
+    let handle = launch(executor.as_ref(), &["forever"]).await;
     let kill = KillContainerOptionsBuilder::new().signal("KILL").build();
     docker.kill_container(&handle.external_execution_id, Some(kill)).await.unwrap();
     for _ in 0..300 {

@@ -56,7 +56,10 @@ asks! {
     NetworkPrivate in "network" by |it| it.network = Some(Network::Private),
     NetworkHost in "network" by |it| it.network = Some(Network::Host),
     NetworkNamed in "network" by |it| it.network = Some(Network::Named(NetworkName::new("kit-network")?)),
-    NetworkAliases in "network_aliases" by |it| it.network_aliases.push(NetworkAlias::new("kit-alias")?),
+    NetworkAliases in "network_aliases" by |it| {
+        it.network = None;
+        it.network_aliases.push(NetworkAlias::new("kit-alias")?)
+    },
     BindMounts in "mounts" by |it| it.mounts.push(Mount::new(MountSource::Bind("/kit".to_owned()), "/mnt")),
     Volumes in "mounts" by |it| it.mounts.push(Mount::new(MountSource::Volume(VolumeName::new("kit")?), "/mnt")),
     Tmpfs in "tmpfs" by |it| it.tmpfs.push(Tmpfs::new("/scratch", Some(ByteSize::from_mib(16)))),
