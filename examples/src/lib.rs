@@ -1,1 +1,0 @@
-//! Things that a user of Longshore would write.

@@ -1,0 +1,8 @@
+//! The service of `axum_service` on the mock: no engine, and hours that take no time.
+
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod life_cycle;
+mod refusals;
+mod shutdown;
+mod support;
