@@ -50,6 +50,8 @@ pub enum ErrorKind {
     Unavailable,
     /// No answer within the time that was allowed; nothing is known.
     Timeout,
+    /// A stop was asked for before anything was launched; nothing was.
+    Cancelled,
     /// The provider answered in a way that its documentation does not allow, or a bug of ours.
     Unexpected,
 }
@@ -75,6 +77,7 @@ impl fmt::Display for ErrorKind {
             Self::RateLimited => "rate limited",
             Self::Unavailable => "unavailable",
             Self::Timeout => "timed out",
+            Self::Cancelled => "cancelled",
             Self::Unexpected => "unexpected",
         })
     }
@@ -96,11 +99,9 @@ pub enum Advice {
 }
 
 /// Why an operation could not be answered. `Display` leaves the source out; the edge prints the chain
-/// ([`Error::chain`]).
-#[derive(Debug)]
+/// ([`Error::chain`]), and so does `Debug`, because that is what a `main` that returns an error shows.
 pub struct Error(Box<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     kind: ErrorKind,
     advice: Advice,
@@ -243,6 +244,12 @@ impl fmt::Display for Error {
         }
         let pairs: Vec<String> = self.0.context.iter().map(|(name, value)| format!("{name} {value}")).collect();
         write!(f, " ({})", pairs.join(", "))
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} [{}, {:?}]", self.chain(), self.kind(), self.advice())
     }
 }
 

@@ -182,8 +182,22 @@ impl Default for ContainerName {
 
 /// Identifies a job: a UUID of version 7, which sorts by the time of its making.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "Uuid")]
 pub struct JobId(Uuid);
+
+impl TryFrom<String> for JobId {
+    type Error = Violation;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<JobId> for String {
+    fn from(id: JobId) -> Self {
+        id.to_string()
+    }
+}
 
 impl JobId {
     /// A new id with the given creation time.

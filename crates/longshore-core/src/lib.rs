@@ -54,3 +54,6 @@ pub use signal::Signal;
 pub use status::{Cause, Evidence, ExecutionStatus, JobStatus, StopReason, StopRequest, Termination};
 pub use units::{ByteSize, Cpu};
 pub use violation::{Violation, Violations};
+
+/// What implementations of the traits here are written with, so that nobody has to find the same version again.
+pub use {async_trait::async_trait, bytes::Bytes, jiff::Timestamp};

@@ -3,9 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use longshore_core::{
-    Advice, Capabilities, Capability, CheckedJob, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutionHandle,
-    ExecutorType, HostName, HostSettings, ImageSource, JobTemplate, LaunchIdempotency, LaunchRequest, LaunchSearch,
-    Launched, Patience, Plan, Resources, Result, TokioClock, launch_once,
+    Advice, Capabilities, Capability, CapturedLogs, CheckedJob, ContainerExecutor, ContainerJob, Error, ErrorKind,
+    ExecutionHandle, ExecutorType, HostFacts, HostName, HostSettings, JobTemplate, LaunchIdempotency, LaunchRequest,
+    LaunchSearch, Launched, LogPage, Patience, Plan, Resources, Result, Runner, StopLevel, StopSwitch, TokioClock,
+    follow_logs, launch_once,
     layers::{TimeoutLayer, Timeouts},
     testing::MockContainerExecutor,
 };
@@ -34,8 +35,8 @@ fn clock() -> TokioClock {
 }
 
 fn job() -> ContainerJob {
-    let image: ImageSource = "probe:1".parse().unwrap();
-    let template = JobTemplate::builder().name("job".parse().unwrap()).image(image).command(["run".to_owned()]).build();
+    let template =
+        JobTemplate::builder().name("job".parse().unwrap()).image("probe:1".parse().unwrap()).command(["run"]).build();
     ContainerJob::new(template, "2026-01-01T00:00:00Z".parse().unwrap())
 }
 
@@ -70,6 +71,72 @@ fn what_is_not_declared_is_refused_before_the_plan() {
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.message().contains("resources.memory = 64MiB needs `memory-limit`"), "{error}");
     assert!(!error.message().contains("cpu"), "{error}");
+}
+
+/// What is convenient can be given to `tokio::spawn`.
+#[test]
+fn runs_can_be_spawned() {
+    fn can_be_spawned<F: Future + Send + 'static>(_: impl FnOnce() -> F) {}
+    let executor = || -> Arc<dyn ContainerExecutor> { Arc::new(executor(&EVERYTHING_BUT_MEMORY)) };
+    can_be_spawned(|| async move { longshore_core::run(executor(), &job()).await.is_ok() });
+    can_be_spawned(|| async move { Runner::new(executor()).run(&job(), &CapturedLogs::default()).await.is_ok() });
+    can_be_spawned(|| async move { launch(&executor_of_its_own(), Duration::ZERO).await.is_ok() });
+    can_be_spawned(|| async move {
+        let (executor, seen) = (executor(), std::sync::Mutex::new(0));
+        let handle = handle(&request(executor.as_ref(), Duration::ZERO));
+        let take = |page: LogPage| {
+            let seen = &seen;
+            async move {
+                *seen.lock().unwrap() += page.records.len();
+                Ok(())
+            }
+        };
+        follow_logs(executor.as_ref(), &handle, None, &clock(), &Patience::default(), take).await.is_ok()
+    });
+}
+
+fn executor_of_its_own() -> MockContainerExecutor {
+    executor(&EVERYTHING_BUT_MEMORY)
+}
+
+/// Whatever could be done first, a stop that came before is seen before it.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_was_stopped_before_starts_nothing() {
+    let mut executor = executor(&EVERYTHING_BUT_MEMORY);
+    executor.expect_facts().return_const(None);
+    executor.expect_discover().never();
+    executor.expect_prepare().never();
+    executor.expect_launch_job().never();
+    let stop = StopSwitch::new();
+    stop.stop(StopLevel::Graceful);
+    let runner = Runner::new(Arc::new(executor)).with_clock(Arc::new(clock())).stopped_by(stop);
+    let error = runner.run(&job(), &CapturedLogs::default()).await.unwrap_err();
+    assert_eq!((error.kind(), error.advice()), (ErrorKind::Cancelled, Advice::Permanent), "{error}");
+}
+
+/// The stop comes with the last thing that is done before the launch.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_stopped_while_it_prepares_launches_nothing() {
+    let stop = StopSwitch::new();
+    let mut executor = executor(&EVERYTHING_BUT_MEMORY);
+    executor.expect_facts().return_const(Some(Arc::new(facts())));
+    executor.expect_plan().returning(|checked| {
+        let executor = executor_of_its_own();
+        Ok(Plan::granting(checked, &executor, HostSettings::new(1, serde_json::Value::Null)))
+    });
+    let switch = stop.clone();
+    executor.expect_prepare().times(1).returning(move |_, _| {
+        switch.stop(StopLevel::Graceful);
+        Ok(())
+    });
+    executor.expect_launch_job().never();
+    let runner = Runner::new(Arc::new(executor)).with_clock(Arc::new(clock())).stopped_by(stop);
+    let error = runner.run(&job(), &CapturedLogs::default()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+}
+
+fn facts() -> HostFacts {
+    HostFacts::builder().discovered_at("2026-01-01T00:00:00Z".parse().unwrap()).engine("mocked").build()
 }
 
 #[tokio::test(start_paused = true)]

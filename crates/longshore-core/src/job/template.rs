@@ -109,7 +109,6 @@ pub struct JobTemplate {
     /// The name, for people and for routing rules.
     pub name: JobName,
     /// The image.
-    #[builder(into)]
     pub image: ImageSource,
     /// When the image is fetched.
     #[serde(default, skip_serializing_if = "PullPolicy::is_default")]
@@ -123,16 +122,19 @@ pub struct JobTemplate {
     pub platform: Option<Platform>,
     /// Replaces the image's entrypoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[builder(with = FromIterator::from_iter)]
+    #[builder(with = |words: impl IntoIterator<Item = impl Into<String>>| words.into_iter().map(Into::into).collect())]
     pub entrypoint: Option<Vec<String>>,
     /// Replaces the image's command. The process runs `entrypoint`, then `command`, then `args`, each an
     /// argument of its own: nothing is ever split or passed through a shell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[builder(with = FromIterator::from_iter)]
+    #[builder(with = |words: impl IntoIterator<Item = impl Into<String>>| words.into_iter().map(Into::into).collect())]
     pub command: Option<Vec<String>>,
     /// Further arguments after the command. Given without `command`, they take the place of the image's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[builder(default, with = FromIterator::from_iter)]
+    #[builder(
+        default,
+        with = |words: impl IntoIterator<Item = impl Into<String>>| words.into_iter().map(Into::into).collect(),
+    )]
     pub args: Vec<String>,
     /// Environment variables, on top of the image's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -1,6 +1,6 @@
 //! Following a log to its end.
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use super::{
     Runner,
@@ -21,7 +21,7 @@ const POLL: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// What `take` returns ends the following; so does losing contact for longer than the patience.
-pub async fn follow_logs<T>(
+pub async fn follow_logs<T, F>(
     executor: &dyn ContainerExecutor,
     handle: &ExecutionHandle,
     from: Option<LogCursor>,
@@ -30,24 +30,25 @@ pub async fn follow_logs<T>(
     mut take: T,
 ) -> Result<LogCompleteness>
 where
-    T: AsyncFnMut(&LogPage) -> Result<()>,
+    T: FnMut(LogPage) -> F,
+    F: Future<Output = Result<()>>,
 {
     let mut cursor = from;
     loop {
         let query = cursor.take().map_or_else(LogQuery::from_start, LogQuery::after).waiting(WAIT);
         let asked_at = clock.now();
         let page = patience.retry(clock, None, || executor.get_logs(handle, &query)).await?;
-        if !page.records.is_empty() {
-            take(&page).await?;
-        }
-        if let Some(completeness) = page.ended {
-            return Ok(completeness);
-        }
         let answered_at_once = crate::clock::since(clock.now(), asked_at) < POLL;
-        if page.records.is_empty() && answered_at_once {
+        let (next, ended) = (page.next.clone(), page.ended.clone());
+        if !page.records.is_empty() {
+            take(page).await?;
+        } else if answered_at_once && ended.is_none() {
             clock.sleep(POLL).await;
         }
-        cursor = Some(page.next);
+        if let Some(completeness) = ended {
+            return Ok(completeness);
+        }
+        cursor = Some(next);
     }
 }
 
@@ -58,7 +59,7 @@ impl Runner {
         handle: &ExecutionHandle,
         observer: &dyn RunObserver,
     ) -> Result<LogCompleteness> {
-        let deliver = async |page: &LogPage| observer.observe(RunEvent::Logs(&page.records)).await;
+        let deliver = |page: LogPage| async move { observer.observe(RunEvent::Logs(&page.records)).await };
         follow_logs(self.executor.as_ref(), handle, None, self.clock.as_ref(), &self.patience, deliver).await
     }
 }

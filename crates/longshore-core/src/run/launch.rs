@@ -55,6 +55,9 @@ impl Launching<'_> {
     pub(super) async fn run(&self) -> Result<Launched> {
         let mut pause = self.patience.first_pause;
         loop {
+            if self.stop.level() >= StopLevel::Graceful {
+                return Err(stopped_before_launch("launch_job"));
+            }
             let error = match self.executor.launch_job(self.request).await {
                 Ok(handle) => return Ok(Launched::Started(handle)),
                 Err(error) => error,

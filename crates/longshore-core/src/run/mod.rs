@@ -45,7 +45,7 @@ const LOG_DRAIN: Duration = Duration::from_secs(60);
 const LOST_LOG_DRAIN: Duration = Duration::from_secs(2);
 
 fn stopped_before_launch(operation: &'static str) -> Error {
-    Error::new(ErrorKind::Timeout, "stopped before the launch; nothing was started").with_operation(operation)
+    Error::new(ErrorKind::Cancelled, "stopped before the launch; nothing was started").with_operation(operation)
 }
 
 /// Runs jobs to completion on one executor.
@@ -127,14 +127,19 @@ impl Runner {
 
     /// Runs the job to completion: plan, prepare, launch, follow, wait, harvest, cleanup.
     ///
+    /// A stop before the launch starts nothing; one after it ends the execution, whose end is then the outcome.
     /// The container is removed only when its log has reached the observer. Cancellation: a dropped run leaves
     /// the container as it is.
     ///
     /// # Errors
-    /// When the job could not be planned or launched, or when contact was lost for longer than the runner is
-    /// patient. What the job itself does is an outcome, never an error.
+    /// When the job could not be planned or launched (`Cancelled` when it was stopped before that), or when contact was
+    /// lost for longer than the runner is patient; a host that can't be reached to begin with is not waited for. What the job itself does is an outcome, never an error.
     pub async fn run(&self, job: &ContainerJob, observer: &dyn RunObserver) -> Result<RunOutcome> {
-        let plan = self.plan(job).await?;
+        let plan = tokio::select! {
+            biased;
+            _ = self.stop.reached(StopLevel::Graceful) => return Err(stopped_before_launch("plan")),
+            plan = self.plan(job) => plan?,
+        };
         observer.observe(RunEvent::Planned(&plan)).await?;
         let started_waiting = self.clock.now();
         let time_to_send = plan.template.start_timeout.map_or(self.time_to_send, |limit| limit.min(self.time_to_send));
@@ -207,10 +212,11 @@ impl Runner {
         let limit = request.plan.template.start_timeout.unwrap_or(Duration::MAX);
         let not_ready = |why: String| Err(Error::new(ErrorKind::Timeout, why).with_operation("prepare"));
         tokio::select! {
+            biased;
+            _ = self.stop.reached(StopLevel::Graceful) => Err(stopped_before_launch("prepare")),
             prepared = preparing => prepared,
             () = watching => Ok(()),
             () = self.clock.sleep(limit) => not_ready(format!("not ready within the start timeout of {limit:?}; raise start_timeout")),
-            _ = self.stop.reached(StopLevel::Graceful) => Err(stopped_before_launch("prepare")),
         }
     }
 

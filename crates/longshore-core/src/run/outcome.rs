@@ -1,5 +1,7 @@
 //! What became of a run.
 
+use std::fmt;
+
 use crate::{Error, ExecutionHandle, Harvest, JobStatus, LaunchRequest, LogCompleteness, Result, Termination};
 
 /// What became of a run.
@@ -47,7 +49,24 @@ pub enum Cleanup {
     Failed(Error),
 }
 
+/// In a few words: `completed`, `failed: exited with 3`, `timed out`, `lost: the provider no longer knows …`.
+impl fmt::Display for RunOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.status, self.termination(), &self.lost) {
+            (JobStatus::Failed, Some(end), _) => write!(f, "failed: {}", end.cause),
+            (_, _, Some(reason)) => write!(f, "lost: {reason}"),
+            (status, ..) => write!(f, "{status}"),
+        }
+    }
+}
+
 impl RunOutcome {
+    /// True when the job has completed: its program has exited with 0.
+    #[must_use]
+    pub fn succeeded(&self) -> bool {
+        self.status == JobStatus::Completed
+    }
+
     /// How the execution ended, where that is known.
     #[must_use]
     pub fn termination(&self) -> Option<&Termination> {

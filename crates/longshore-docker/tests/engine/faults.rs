@@ -82,9 +82,9 @@ impl Bench {
         let status = longshore_core::wait(self.direct.as_ref(), handle, &owner, &SystemClock).await.unwrap();
         assert_eq!(status.termination().map(|end| end.cause), Some(Cause::Exited { code: 0 }), "{status:?}");
         let mut text = Vec::new();
-        let take = async |page: &longshore_core::LogPage| {
+        let take = |page: longshore_core::LogPage| {
             page.records.iter().for_each(|record| text.extend_from_slice(&record.bytes));
-            Ok(())
+            std::future::ready(Ok(()))
         };
         follow_logs(self.direct.as_ref(), handle, None, &SystemClock, &longshore_core::Patience::default(), take)
             .await

@@ -58,7 +58,7 @@ asks! {
     NetworkNamed in "network" by |it| it.network = Some(Network::Named(NetworkName::new("kit-network")?)),
     NetworkAliases in "network_aliases" by |it| {
         it.network = None;
-        it.network_aliases.push(NetworkAlias::new("kit-alias")?)
+        it.network_aliases.push(NetworkAlias::new("kit-alias")?);
     },
     BindMounts in "mounts" by |it| it.mounts.push(Mount::new(MountSource::Bind("/kit".to_owned()), "/mnt")),
     Volumes in "mounts" by |it| it.mounts.push(Mount::new(MountSource::Volume(VolumeName::new("kit")?), "/mnt")),

@@ -73,7 +73,9 @@ async fn a_sigterm_of_its_own_is_no_cancellation(case: &Case) -> CaseResult {
 
 /// A template that takes so much memory under the harness's limit.
 fn hungry(case: &Case, bytes: u64) -> JobTemplate {
-    let mut template = case.template(["print hungry".to_owned(), format!("allocate {bytes}")]);
+    // Engines begin to watch for it a moment after the start.
+    let script = ["print hungry".to_owned(), "sleep 500ms".to_owned(), format!("allocate {bytes}")];
+    let mut template = case.template(script);
     template.resources.memory = Some(case.harness.memory_limit());
     template
 }
