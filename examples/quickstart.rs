@@ -4,13 +4,12 @@
 
 mod ctrl_c;
 
-use async_trait::async_trait;
 use comfy_table::{Table, presets};
 use futures::future::join_all;
 use longshore::{
     ByteSize, Cause, Cleanup, Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutionHost, ExecutorContext,
-    Harvest, HostFacts, ImageSource, JobTemplate, LogStream, Resources, Result, RunEvent, RunObserver, RunOutcome,
-    Runner, SystemClock, docker,
+    Harvest, HostFacts, JobTemplate, LogStream, Resources, Result, RunEvent, RunObserver, RunOutcome, Runner,
+    SystemClock, async_trait, docker,
 };
 use std::{io::Write, process::ExitCode, sync::Arc, time::Duration};
 use tokio::process::Command;
@@ -85,11 +84,10 @@ async fn reach_engine(docker: &dyn ContainerExecutor) -> Result<Arc<HostFacts>> 
 }
 
 async fn run_one(runner: &Runner, demo: &Demo) -> Result<RunOutcome> {
-    let image: ImageSource = IMAGE.parse()?;
     let template = JobTemplate::builder()
         .name(demo.name.parse()?)
-        .image(image)
-        .args(demo.script.iter().map(ToString::to_string))
+        .image(IMAGE.parse()?)
+        .args(demo.script.iter().copied())
         .resources(Resources::builder().memory(ByteSize::from_mib(64)).build())
         .run_timeout(Duration::from_secs(3))
         .stop_grace(Duration::from_secs(1))

@@ -8,14 +8,13 @@
 
 mod ctrl_c;
 
-use async_trait::async_trait;
 use comfy_table::{Table, presets};
 use futures::{StreamExt, stream};
 use indicatif::{MultiProgress, ProgressBar, ProgressFinish};
 use longshore::{
-    Cause, Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutionHost, ExecutorContext, ImageSource,
-    JobName, JobStatus, JobTemplate, Result, RunEvent, RunObserver, RunOutcome, Runner, StopLevel, SystemClock,
-    Violation, docker,
+    Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutionHost, ExecutorContext, ImageSource, JobName,
+    JobStatus, JobTemplate, Result, RunEvent, RunObserver, RunOutcome, Runner, StopLevel, SystemClock, Violation,
+    async_trait, docker,
 };
 use std::{collections::BTreeMap, process::ExitCode, sync::Arc};
 
@@ -118,7 +117,7 @@ fn summed_up(ended: &[(JobName, Result<RunOutcome>)]) -> usize {
     let (mut ends, mut times) = (BTreeMap::from([(JobStatus::Completed, 0)]), Vec::new());
     for (name, outcome) in ended {
         let (status, why) = match outcome {
-            Ok(outcome) => (outcome.status, outcome.termination().map_or(Cause::Unknown, |end| end.cause).to_string()),
+            Ok(outcome) => (outcome.status, outcome.to_string()),
             Err(error) => (JobStatus::Failed, error.chain()),
         };
         if status != JobStatus::Completed {

@@ -8,10 +8,9 @@
 
 mod ctrl_c;
 
-use async_trait::async_trait;
 use longshore::{
-    Cause, Cleanup, Clock, ContainerJob, Error, ErrorKind, ExecutionHost, ExecutorContext, ImageSource, JobStatus,
-    JobTemplate, LogRecord, LogStream, Result, RunEvent, RunObserver, Runner, SystemClock,
+    Cleanup, Clock, ContainerJob, Error, ErrorKind, ExecutionHost, ExecutorContext, ImageSource, JobTemplate,
+    LogRecord, LogStream, Result, RunEvent, RunObserver, Runner, SystemClock, async_trait,
 };
 use std::process::ExitCode;
 use tokio::io::{AsyncWriteExt, stderr, stdout};
@@ -44,10 +43,10 @@ async fn run() -> Result<ExitCode> {
     if let Cleanup::Kept { reason } = &outcome.cleanup {
         eprintln!("run_one: the container {} is kept: {reason}", outcome.request.token);
     }
-    if outcome.status == JobStatus::Completed && matches!(outcome.cleanup, Cleanup::Removed) {
+    if outcome.succeeded() && matches!(outcome.cleanup, Cleanup::Removed) {
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!("run_one: {}", outcome.termination().map_or(Cause::Unknown, |end| end.cause));
+    eprintln!("run_one: {outcome}");
     let code = outcome.exit_code().and_then(|code| u8::try_from(code).ok()).filter(|code| *code != 0);
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }

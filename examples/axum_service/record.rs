@@ -1,8 +1,9 @@
 //! What the service remembers of one job.
 
-use async_trait::async_trait;
 use axum::body::Bytes;
-use longshore::{ContainerJob, JobStatus, LogStream, Result, RunEvent, RunObserver, RunOutcome, StopLevel, StopSwitch};
+use longshore::{
+    ContainerJob, JobStatus, LogStream, Result, RunEvent, RunObserver, RunOutcome, StopLevel, StopSwitch, async_trait,
+};
 use tokio::sync::watch;
 
 use crate::report::Report;
@@ -68,7 +69,7 @@ impl Record {
     pub(crate) fn ends(&self, run: Result<RunOutcome>) {
         self.known.send_modify(|known| match run {
             Ok(outcome) => known.report.learn(outcome),
-            Err(error) => known.report.fail(&error, self.stop.level()),
+            Err(error) => known.report.fail(&error),
         });
     }
 

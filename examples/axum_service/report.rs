@@ -1,8 +1,8 @@
 //! What a client is told.
 
 use longshore::{
-    Advice, Cleanup, ContainerJob, Error, JobId, JobName, JobStatus, LogCompleteness, LogDelivery, RunOutcome,
-    StopLevel, Termination,
+    Advice, Cleanup, ContainerJob, Error, ErrorKind, JobId, JobName, JobStatus, LogCompleteness, LogDelivery,
+    RunOutcome, Termination,
 };
 use serde::Serialize;
 
@@ -47,12 +47,12 @@ impl Report {
     }
 
     /// After a run that could not be taken to its end.
-    pub(crate) fn fail(&mut self, error: &Error, asked: StopLevel) {
+    pub(crate) fn fail(&mut self, error: &Error) {
         self.error = Some(error.chain());
-        self.status = match error.advice() {
-            // It may have been launched, and nobody could find out.
-            Advice::LookUpFirst => JobStatus::Lost,
-            _ if asked > StopLevel::Running => JobStatus::Cancelled,
+        self.status = match (error.kind(), error.advice(), self.status) {
+            (ErrorKind::Cancelled, ..) => JobStatus::Cancelled,
+            // It was launched, or may have been, and nobody could find out how it goes on.
+            (_, Advice::LookUpFirst, _) | (.., JobStatus::Running) => JobStatus::Lost,
             _ => JobStatus::Failed,
         };
     }
