@@ -49,8 +49,8 @@ impl Run {
     pub(crate) fn new(instructions: &[String], surroundings: Surroundings) -> Self {
         let program = Program::parse(instructions).unwrap_or_else(|refusal| complaint(&refusal));
         let context = Context {
-            env: surroundings.env,
-            working_directory: surroundings.working_directory,
+            env: surroundings.env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            working_directory: surroundings.working_directory.into(),
             uid: surroundings.user,
             gid: surroundings.group,
             hostname: surroundings.hostname,

@@ -10,10 +10,10 @@ use crate::{
 /// What a process knows of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Context {
-    /// The environment.
-    pub env: BTreeMap<String, String>,
-    /// The working directory.
-    pub working_directory: String,
+    /// The environment, in bytes as the system has it: neither names nor values need be text.
+    pub env: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// The working directory, in bytes likewise.
+    pub working_directory: Vec<u8>,
     /// The user's number.
     pub uid: u32,
     /// The group's number.
@@ -132,15 +132,15 @@ impl Interpreter {
             Instruction::Envs => self.answer(self.context.variables()),
             Instruction::Read(path) => Some(Effect::ReadFile(path)),
             Instruction::Write { path, text, append } => Some(Effect::WriteFile { path, text: text + "\n", append }),
-            Instruction::Pwd => self.answer(format!("{}\n", self.context.working_directory)),
+            Instruction::Pwd => self.answer([&self.context.working_directory, b"\n".as_slice()].concat()),
             Instruction::Id => self.answer(format!("uid={} gid={}\n", self.context.uid, self.context.gid)),
             Instruction::Hostname => self.answer(format!("{}\n", self.context.hostname)),
             Instruction::Children { count, duration } => Some(Effect::Spawn { count, duration }),
         }
     }
 
-    fn answer(&mut self, text: String) -> Option<Effect> {
-        self.write(Stream::Stdout, Source::Text(text.into_bytes()))
+    fn answer(&mut self, bytes: impl Into<Vec<u8>>) -> Option<Effect> {
+        self.write(Stream::Stdout, Source::Text(bytes.into()))
     }
 
     fn write(&mut self, stream: Stream, source: Source) -> Option<Effect> {
@@ -176,15 +176,15 @@ impl Running {
 }
 
 impl Context {
-    fn variable(&self, name: &str) -> String {
-        match self.env.get(name) {
-            Some(value) => format!("{value}\n"),
-            None => format!("{name} is not set\n"),
+    fn variable(&self, name: &str) -> Vec<u8> {
+        match self.env.get(name.as_bytes()) {
+            Some(value) => [value, b"\n".as_slice()].concat(),
+            None => format!("{name} is not set\n").into_bytes(),
         }
     }
 
-    fn variables(&self) -> String {
-        self.env.iter().map(|(name, value)| format!("{name}={value}\n")).collect()
+    fn variables(&self) -> Vec<u8> {
+        self.env.iter().flat_map(|(name, value)| [name, b"=".as_slice(), value, b"\n"].concat()).collect()
     }
 }
 

@@ -3,8 +3,8 @@ use crate::Signal;
 
 fn interpreter(script: &[&str]) -> Interpreter {
     let context = Context {
-        env: [("B", "two"), ("A", "one")].map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-        working_directory: "/work".to_owned(),
+        env: [("B", "two"), ("A", "one")].map(|(name, value)| (name.into(), value.into())).into(),
+        working_directory: "/work".into(),
         uid: 10,
         gid: 20,
         hostname: "here".to_owned(),

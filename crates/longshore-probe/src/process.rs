@@ -6,7 +6,7 @@ use std::{
     fs::{self, File, OpenOptions},
     hint::black_box,
     io::{self, ErrorKind, Read, Write},
-    os::fd::AsFd,
+    os::{fd::AsFd, unix::ffi::OsStringExt},
     process::{self, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -73,10 +73,9 @@ impl Process {
             kept: Vec::new(),
             shielded: process::id() == 1,
         };
+        signals::forget_inherited();
         if process.shielded {
             make_mortal(&process.dispositions);
-        } else {
-            signals::forget_inherited();
         }
         Ok(process)
     }
@@ -190,10 +189,9 @@ fn make_mortal(dispositions: &Dispositions) {
 
 fn context() -> Context {
     let (uid, gid) = signals::user_and_group();
-    let text = |text: OsString| text.to_string_lossy().into_owned();
     Context {
-        env: env::vars_os().map(|(name, value)| (text(name), text(value))).collect(),
-        working_directory: env::current_dir().map(|path| text(path.into())).unwrap_or_default(),
+        env: env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec())).collect(),
+        working_directory: env::current_dir().map(|path| path.into_os_string().into_vec()).unwrap_or_default(),
         uid,
         gid,
         hostname: fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim_end().to_owned(),

@@ -98,6 +98,18 @@ fn the_process_knows_itself() {
 }
 
 #[test]
+fn what_is_not_text_is_told_byte_for_byte() {
+    let folder = Folder::new();
+    let inside = folder.0.join(OsStr::from_bytes(b"w\xfc"));
+    fs::create_dir(&inside).unwrap();
+    let mut command = probe();
+    command.env_clear().env("A", OsStr::from_bytes(b"a\xff\xfe")).env(OsStr::from_bytes(b"B\xff"), "b");
+    let output = command.args(["env A", "envs", "pwd"]).current_dir(&inside).output().unwrap();
+    let expected = [b"a\xff\xfe\nA=a\xff\xfe\nB\xff=b\n", inside.as_os_str().as_bytes(), b"\n"].concat();
+    assert_eq!(output.stdout, expected);
+}
+
+#[test]
 fn the_user_and_the_group_are_told() {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let real = |name: &str| {

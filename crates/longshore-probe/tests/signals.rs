@@ -18,7 +18,11 @@ struct Ready {
 
 impl Ready {
     fn start(before: &[&str], after: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_longshore-probe"));
+        Self::under(Command::new(env!("CARGO_BIN_EXE_longshore-probe")), before, after)
+    }
+
+    /// Started by a command that becomes the probe.
+    fn under(mut command: Command, before: &[&str], after: &[&str]) -> Self {
         command.args(before).arg("print ready").args(after).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
@@ -113,9 +117,13 @@ fn an_ignored_signal_is_nothing() {
 /// As under `nohup`, or in a shell's background job.
 #[test]
 fn what_a_parent_had_ignored_is_not_inherited() {
-    let script = format!("trap '' TERM; exec {} 'raise TERM' 'print never'", env!("CARGO_BIN_EXE_longshore-probe"));
-    let ended = Command::new("sh").args(["-c", &script]).output().unwrap();
-    assert_eq!((ended.status.signal(), ended.stdout.as_slice()), (Some(15), &b""[..]));
+    for (name, number) in [("TERM", 15), ("INT", 2), ("HUP", 1), ("USR1", 10)] {
+        let mut deaf = Command::new("sh");
+        deaf.args(["-c", r#"trap '' "$1"; shift; exec "$@""#, "sh", name, env!("CARGO_BIN_EXE_longshore-probe")]);
+        let mut probe = Ready::under(deaf, &[], &["sleep 10s"]);
+        probe.send(name);
+        assert_eq!(probe.end().signal(), Some(number), "{name}");
+    }
 }
 
 #[test]
@@ -127,10 +135,13 @@ fn a_signal_of_its_own_is_caught() {
 
 #[test]
 fn children_run_beside_it() {
-    let mut probe = Ready::start(&["children 2 300ms"], &["forever"]);
+    let mut probe = Ready::start(&["children 2 1s"], &["forever"]);
     let id = probe.child.id();
     let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
     assert_eq!(children.split_whitespace().count(), 2, "{children}");
+    for child in children.split_whitespace() {
+        assert_eq!(fs::read_link(format!("/proc/{child}/fd/0")).unwrap().as_os_str(), "/dev/null");
+    }
     probe.send("KILL");
     assert_eq!(probe.end().signal(), Some(9));
     // The children share its output: that ends when they have.

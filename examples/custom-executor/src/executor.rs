@@ -3,28 +3,30 @@
 use async_trait::async_trait;
 use longshore_core::{
     Advice, Capabilities, Capability, CheckedJob, Clock, ContainerExecutor, Error, ErrorKind, ExecutionHandle,
-    ExecutionHost, ExecutionStatus, ExecutorContext, ExecutorType, Harvest, HostFacts, HostName, HostSettings,
-    LaunchIdempotency, LaunchRequest, LaunchSearch, LaunchToken, LogPage, LogQuery, OwnedExecution, Owner, Plan,
-    Progress, Result, StopRequest, Termination, Usage, clock::since,
+    ExecutionHost, ExecutionStatus, ExecutorContext, ExecutorType, Harvest, HostFacts, HostName, LaunchIdempotency,
+    LaunchRequest, LaunchSearch, LaunchToken, LogPage, LogQuery, OwnedExecution, Owner, Plan, Progress, Result,
+    StopRequest, Termination, Usage, clock::since,
 };
 use std::{
     fs,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use crate::{
-    config::{ProgramsConfig, ProgramsOptions},
+    config::{Frozen, ProgramsConfig, ProgramsOptions},
     folder::{Folder, Stage, unavailable},
     logs::{DEFAULT_CAP, Log},
     supervisor,
 };
 
-/// The version of the handle's metadata, of which there is none, and of the settings that are frozen into a plan.
+/// The version of the handles. They hold nothing but the token, which is the name of the folder.
 const VERSION: u32 = 1;
 /// How long a start, or the end of what was killed, may take to be seen.
 const CONFIRM: Duration = Duration::from_secs(30);
+/// How long to wait between two looks at a folder.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// Runs jobs as programs of this machine.
@@ -121,14 +123,14 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
     worked.unwrap_or_else(|died| Err(Error::new(ErrorKind::Unexpected, "the work was broken off").with_source(died)))
 }
 
-/// The program as it was frozen into the plan.
-fn program(request: &LaunchRequest) -> Result<PathBuf> {
-    let listed = request.plan.host_settings.settings["program"].as_str().map(PathBuf::from);
-    listed.ok_or_else(|| {
-        let image = &request.plan.template.image;
-        let message = format!("{image} is no program that the host's executor_config.programs lists");
-        Error::new(ErrorKind::ImageUnavailable, message)
-    })
+/// Makes the folder for everybody's executions, which nobody else may read: what jobs are told and what they write is
+/// theirs. Then looks at what else must be there, and at the kernel's version.
+fn look_around(root: &Path) -> Result<String> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(unavailable)?;
+    match supervisor::TOOLS.into_iter().find(|tool| !Path::new(tool).exists()) {
+        Some(tool) => Err(Error::new(ErrorKind::Unavailable, format!("{tool} is missing; install util-linux"))),
+        None => fs::read_to_string("/proc/sys/kernel/osrelease").map_err(unavailable),
+    }
 }
 
 #[async_trait]
@@ -151,14 +153,8 @@ impl ContainerExecutor for ProgramsExecutor {
 
     async fn discover(&self) -> Result<Arc<HostFacts>> {
         let root = self.root.clone();
-        let kernel = blocking(move || {
-            fs::create_dir_all(root).map_err(unavailable)?;
-            match supervisor::TOOLS.into_iter().find(|tool| !Path::new(tool).exists()) {
-                Some(tool) => Err(Error::new(ErrorKind::Unavailable, format!("{tool} is missing; install util-linux"))),
-                None => fs::read_to_string("/proc/sys/kernel/osrelease").map_err(unavailable),
-            }
-        });
-        let engine = format!("processes of Linux {}", kernel.await?.trim());
+        let kernel = blocking(move || look_around(&root)).await?;
+        let engine = format!("processes of Linux {}", kernel.trim());
         let found = Arc::new(HostFacts::builder().discovered_at(self.clock.now()).engine(engine).build());
         *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = Some(found.clone());
         Ok(found)
@@ -171,8 +167,7 @@ impl ContainerExecutor for ProgramsExecutor {
         let template = job.template();
         ProgramsOptions::from_value(template.executor_options.get(&self.executor_type))?;
         template.stop_signal.map(supervisor::named).transpose()?;
-        let settings = serde_json::json!({ "program": self.config.program(&template.image) });
-        let mut plan = Plan::granting(job, self, HostSettings::new(VERSION, settings));
+        let mut plan = Plan::granting(job, self, self.config.freeze(&template.image));
         if template.log_cap.is_none() {
             plan.template.log_cap = Some(DEFAULT_CAP);
             plan.adjust("log_cap", DEFAULT_CAP, "the executor's default");
@@ -184,11 +179,11 @@ impl ContainerExecutor for ProgramsExecutor {
     }
 
     async fn prepare(&self, request: &LaunchRequest, _: Progress) -> Result<()> {
-        program(request).map(drop)
+        Frozen::program(request).map(drop)
     }
 
     async fn launch_job(&self, request: &LaunchRequest) -> Result<ExecutionHandle> {
-        let program = program(request)?;
+        let program = Frozen::program(request)?;
         loop {
             match self.settled(request).await? {
                 Stage::Running { .. } | Stage::Ended(_) => return Ok(self.handle(request.token)),
@@ -239,7 +234,8 @@ impl ContainerExecutor for ProgramsExecutor {
                 _ => {}
             }
             if passed > grace.saturating_add(CONFIRM) {
-                return Err(Error::new(ErrorKind::Unavailable, "the program was killed and is still there"));
+                let message = format!("the program is still there {CONFIRM:?} after its grace");
+                return Err(Error::new(ErrorKind::Unavailable, message));
             }
             self.clock.sleep(LOOK).await;
         }

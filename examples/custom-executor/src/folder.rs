@@ -120,7 +120,8 @@ impl Folder {
         process.signal(supervisor::named(if kill { Signal::KILL } else { asked })?)
     }
 
-    /// Removes what has ended, or has never run.
+    /// Removes what has ended, or has never run. It relies on what the contract promises: nobody cleans up after a
+    /// launch that may still be under way.
     pub(crate) fn remove(&self) -> Result<()> {
         match self.stage()? {
             Stage::Starting | Stage::Running { .. } => {

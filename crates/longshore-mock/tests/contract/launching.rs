@@ -1,8 +1,8 @@
 //! Launches that are refused, lost, late or doubled.
 
 use longshore_core::{
-    Advice, Cause, ContainerExecutor, ErrorKind, ExecutionStatus, JobStatus, LaunchRequest, LaunchSearch, LaunchToken,
-    Launched, Patience, StopReason, launch_once,
+    Advice, Cause, ContainerExecutor, Error, ErrorKind, ExecutionStatus, JobStatus, LaunchRequest, LaunchSearch,
+    LaunchToken, Launched, Patience, StopReason, launch_once,
 };
 use longshore_mock::Loss;
 use serde_json::json;
@@ -37,6 +37,23 @@ async fn a_refusal_for_good_stays_and_a_job_may_script_its_own() {
     own.executor_options.insert("mock".parse().unwrap(), json!({ "refuse": { "kind": "permission-denied" } }));
     let error = place.executor.launch_job(&place.request_for(own).unwrap()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_of_any_kind_with_the_advice_that_goes_with_it() {
+    let kinds = schemars::schema_for!(ErrorKind).to_value();
+    let kinds: Vec<&str> =
+        kinds["oneOf"].as_array().unwrap().iter().map(|kind| kind["const"].as_str().unwrap()).collect();
+    assert!(kinds.contains(&"capacity") && kinds.contains(&"unexpected"), "{kinds:?}");
+    for name in kinds {
+        let place = Place::new(json!({ "jobs": { "refuse": { "kind": name, "times": 1 } } })).await;
+        let kind: ErrorKind = serde_json::from_value(name.into()).unwrap();
+        let request = place.request(&["exit 0"]);
+        let error = place.executor.launch_job(&request).await.unwrap_err();
+        assert_eq!((error.kind(), error.advice()), (kind, Error::new(kind, "").advice()));
+        assert_eq!(place.executor.find_launch(&request).await.unwrap(), LaunchSearch::Absent);
+        place.executor.launch_job(&request).await.unwrap();
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,12 +1,12 @@
 //! From pending to the end, and what comes in between.
 
 use longshore_core::{
-    Capability, Cause, ContainerExecutor, ErrorKind, ExecutionStatus, JobStatus, LogQuery, Progress, Signal,
+    ByteSize, Capability, Cause, ContainerExecutor, ErrorKind, ExecutionStatus, JobStatus, LogQuery, Progress, Signal,
     StopReason, StopRequest,
 };
 use serde_json::json;
 
-use crate::support::{Place, SECOND, cancel};
+use crate::support::{Place, SECOND, cancel, template};
 
 #[tokio::test(start_paused = true)]
 async fn states_take_as_long_as_scripted() {
@@ -34,6 +34,36 @@ async fn states_take_as_long_as_scripted() {
     let end = place.end(&handle).await;
     assert_eq!((end.started_at, end.finished_at), (started_at, Some(place.now())));
     assert_eq!(end.exit_code, Some(4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_script_decides_what_is_written_and_how_it_ends() {
+    for code in [0, 3, 126, 137, 255] {
+        let script = ["put out".to_owned(), "eput err".to_owned(), format!("exit {code}")];
+        let place = Place::new(json!({ "jobs": { "script": script } })).await;
+        let (_, handle) = place.launch(&["--whatever", "it is told"]).await;
+        place.sleep(SECOND).await;
+        let harvest = place.executor.harvest_job(&handle).await.unwrap();
+        assert_eq!(harvest.termination.cause, Cause::Exited { code });
+        assert_eq!((harvest.logs.stdout_bytes, harvest.logs.stderr_bytes), (3, 3));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn memory_is_the_jobs_or_the_hosts() {
+    let place = Place::new(json!({ "memory": "1g" })).await;
+    let mut small = template(&["allocate 100m", "print never"]);
+    small.resources.memory = Some(ByteSize::from_mib(64));
+    for (template, peak) in [(template(&["allocate 2g", "print never"]), 1024), (small, 64)] {
+        let handle = place.executor.launch_job(&place.request_for(template).unwrap()).await.unwrap();
+        let harvest = place.executor.harvest_job(&handle).await.unwrap();
+        let end = harvest.termination;
+        assert_eq!((end.cause, end.exit_code, end.evidence.complete), (Cause::OutOfMemory, Some(137), true));
+        assert_eq!(harvest.usage.peak_memory.unwrap().value(), &ByteSize::from_mib(peak));
+        assert_eq!(harvest.logs.stdout_bytes, 0);
+    }
+    let (_, enough) = place.launch(&["allocate 1g"]).await;
+    assert_eq!(place.end(&enough).await.exit_code, Some(0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -172,6 +172,14 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_says_what_each_group_proves() {
+        let documented = include_str!("docs.md").lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+        let mut groups: Vec<&str> = cases().filter_map(|name| name.split("::").next()).collect();
+        groups.dedup();
+        assert_eq!(documented.collect::<Vec<_>>(), groups);
+    }
+
+    #[test]
     fn every_case_has_a_name_of_its_own_and_a_group() {
         let mut names: Vec<&str> = cases().collect();
         let count = names.len();
