@@ -57,8 +57,8 @@ pub(crate) enum Command {
 /// The image is fetched where it is missing, the container started, its output passed on as it comes (stdout to
 /// stdout, stderr to stderr, byte for byte), its exit code returned, and the container removed.
 ///
-/// Ctrl-C, or SIGTERM, stops the job: its stop signal, the grace period, the kill. A second one kills at once. A
-/// third one leaves the job as it is and says how to find it.
+/// Ctrl-C, SIGTERM or a terminal that closes stops the job: its stop signal, the grace period, the kill. A second
+/// one kills at once. A third one leaves the job as it is and says how to find it.
 #[derive(Args)]
 #[command(after_long_help = help::RUN, after_help = help::RUN_SHORT, override_usage = help::RUN_USAGE)]
 #[command(args_override_self = true)]
@@ -96,6 +96,11 @@ pub(crate) struct PlaceArgs {
     #[arg(long, value_name = "SETTING", allow_hyphen_values = true)]
     pub(crate) executor_config: Vec<String>,
 
+    /// An option of the job that only this kind of executor knows, as KIND.KEY=VALUE or KIND={JSON object}, such as
+    /// docker.init=true (repeatable); `longshore schema KIND-options` describes them
+    #[arg(long, value_name = "OPTION", allow_hyphen_values = true)]
+    pub(crate) executor_option: Vec<String>,
+
     /// The installation that owns what is created
     #[arg(long, value_name = "NAME", default_value = "local", allow_hyphen_values = true)]
     pub(crate) owner: String,
@@ -125,11 +130,11 @@ pub(crate) struct ContainerArgs {
     #[arg(long, value_name = "PROGRAM", allow_hyphen_values = true)]
     pub(crate) entrypoint: Vec<String>,
 
-    /// The working directory
+    /// The working directory; by default the image's
     #[arg(short, long, value_name = "PATH", allow_hyphen_values = true)]
     pub(crate) workdir: Option<String>,
 
-    /// The user, by name or number
+    /// The user, by name or number; by default the image's
     #[arg(short, long, value_name = "USER[:GROUP]", allow_hyphen_values = true)]
     pub(crate) user: Option<String>,
 
@@ -137,7 +142,7 @@ pub(crate) struct ContainerArgs {
     #[arg(short, long, value_name = "KEY[=VALUE]", allow_hyphen_values = true)]
     pub(crate) label: Vec<String>,
 
-    /// The network: none, private, host, or the name of one on the host
+    /// The network: none, private, host, or the name of one on the host; for docker the default is private
     #[arg(long, value_name = "NETWORK", allow_hyphen_values = true)]
     pub(crate) network: Option<String>,
 
@@ -155,18 +160,20 @@ pub(crate) struct ContainerArgs {
     pub(crate) tmpfs: Vec<String>,
 
     /// When the image is fetched
-    #[arg(long, value_name = "WHEN", value_parser = Suggested(&["always", "missing", "never"]), allow_hyphen_values = true)]
-    pub(crate) pull: Option<String>,
+    #[arg(long, value_name = "WHEN", default_value = "missing", allow_hyphen_values = true)]
+    #[arg(value_parser = Suggested(&["always", "missing", "never"]))]
+    pub(crate) pull: String,
 
     /// The platform of the image, such as linux/arm64
     #[arg(long, value_name = "OS/ARCHITECTURE", allow_hyphen_values = true)]
     pub(crate) platform: Option<String>,
 
     /// How tightly the container is held
-    #[arg(long, value_name = "PROFILE", value_parser = Suggested(&["default", "hardened", "platform"]), allow_hyphen_values = true)]
-    pub(crate) security: Option<String>,
+    #[arg(long, value_name = "PROFILE", default_value = "default", allow_hyphen_values = true)]
+    #[arg(value_parser = Suggested(&["default", "hardened", "platform"]))]
+    pub(crate) security: String,
 
-    /// The signal that asks the job to end
+    /// The signal that asks the job to end; by default the image's, usually SIGTERM
     #[arg(long, value_name = "SIGNAL", allow_hyphen_values = true)]
     pub(crate) stop_signal: Option<String>,
 }
@@ -190,7 +197,8 @@ pub(crate) struct ResourceArgs {
     #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
     pub(crate) pids_limit: Option<String>,
 
-    /// The most bytes of output that are kept, stdout and stderr together, such as 64m
+    /// The most bytes of output that are kept, stdout and stderr together, such as 64m; by default what
+    /// the host allows
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     pub(crate) log_cap: Option<String>,
 }
@@ -198,7 +206,7 @@ pub(crate) struct ResourceArgs {
 #[derive(Args)]
 #[command(next_help_heading = "Times (30s, 5m, 1h 30m, or a number of seconds)")]
 pub(crate) struct TimeArgs {
-    /// How long the job may run; then it is stopped
+    /// How long the job may run, which has no limit by default; then it is stopped
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) timeout: Option<String>,
 

@@ -155,6 +155,7 @@ pub(crate) fn of_log(completeness: &LogCompleteness) -> Option<String> {
     match completeness {
         LogCompleteness::Complete => None,
         LogCompleteness::Truncated { .. } => Some(format!("the output is {completeness}; raise it with --log-cap")),
+        LogCompleteness::Missing { .. } => Some(format!("the output is {completeness}")),
         _ => Some(format!("the output {completeness}")),
     }
 }
@@ -190,5 +191,7 @@ mod tests {
         assert_eq!(truncated, "the output is cut off at its cap of 1MiB; raise it with --log-cap");
         let lossy = of_log(&LogCompleteness::Lossy { reason: "rotated".to_owned() }).unwrap();
         assert_eq!(lossy, "the output may lack bytes: rotated");
+        let missing = of_log(&LogCompleteness::Missing { reason: "removed".to_owned() }).unwrap();
+        assert_eq!(missing, "the output is incomplete: removed");
     }
 }

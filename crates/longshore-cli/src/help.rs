@@ -22,7 +22,8 @@ Exit codes:
   126            the command can't be executed
   127            there is no such command in the image
   128+n          signal n ended the job, such as 139 for SIGSEGV
-  130, 143       stopped by Ctrl-C, by SIGTERM
+  130, 143, 129  stopped by Ctrl-C, by SIGTERM, by a terminal that
+                 closed; under nohup the last does nothing
   137            out of memory, or killed by SIGKILL
 
 Output:
@@ -52,4 +53,7 @@ Examples:
   longshore run alpine -- echo hello
   longshore run -m 512m --timeout 10m -e MODE=fast tool:1.2 --input a
   longshore run --secret token=env:API_TOKEN --json tool | jq .status
-  longshore run --dry-run --memory 8g tool";
+  longshore run --dry-run --memory 8g tool
+  longshore run -v /srv/data:/data:ro \\
+    --executor-config 'allow.bind_mounts=[\"/srv/data\"]' tool
+  longshore run --executor-option docker.init=true tool";

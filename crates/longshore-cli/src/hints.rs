@@ -3,15 +3,23 @@
 use longshore::{Advice, Error, ErrorKind, ExecutionHandle};
 use std::{error::Error as StdError, io};
 
-/// What a person can do about the error, where something can be done. `executor` is the kind of executor that
-/// was asked for.
-pub(crate) fn of_error(executor: &str, error: &Error) -> Option<String> {
+use crate::args::RunArgs;
+
+/// What a person can do about the error of a run, where something can be done.
+pub(crate) fn of_error(args: &RunArgs, error: &Error) -> Option<String> {
+    let executor = args.place.executor.as_str();
     let hint = match error.kind() {
         ErrorKind::Unavailable => return Some(of_unavailable(executor, error)),
-        ErrorKind::ImageUnavailable => return Some(of_image(executor, error)),
+        ErrorKind::ImageUnavailable => return Some(of_image(args, error)),
+        ErrorKind::Invalid if error.message().starts_with("executor_config") => {
+            return Some(format!("`longshore schema {executor}-config` tells what --executor-config takes"));
+        }
+        ErrorKind::Invalid if error.message().starts_with("executor_options") => {
+            return Some(format!("`longshore schema {executor}-options` tells what --executor-option takes"));
+        }
         ErrorKind::Invalid => "`longshore run --help` tells what each option takes",
         ErrorKind::Unsupported if error.operation() == Some("plan") => {
-            "leave the option out, choose another --executor, or let the host allow it (--executor-config KEY=VALUE)"
+            "leave the option out, or run it elsewhere (--executor, --host); what the host's operator can allow, --executor-config allows here, such as 'allow.volumes=[\"data\"]'"
         }
         ErrorKind::Unsupported => "`longshore executors` lists what this program can run on",
         ErrorKind::StartFailed => {
@@ -46,12 +54,15 @@ pub(crate) fn of_error(executor: &str, error: &Error) -> Option<String> {
     Some(hint.to_owned())
 }
 
-/// How to find a container that was left where it is.
-pub(crate) fn to_find(handle: &ExecutionHandle) -> String {
+/// How to find a container that was left where it is; `address` is the host's, where one was typed.
+pub(crate) fn to_find(handle: &ExecutionHandle, address: Option<&str>) -> String {
     let (id, token) = (&handle.external_execution_id, handle.token);
     match handle.executor_type.as_str() {
         // The container's name is the token.
-        "docker" => format!("`docker logs {token}` shows its output, `docker rm -f {token}` removes it"),
+        "docker" => {
+            let docker = address.map_or_else(|| "docker".to_owned(), |address| format!("docker --host {address}"));
+            format!("`{docker} logs {token}` shows its output, `{docker} rm -f {token}` removes it")
+        }
         _ => format!("on host {} it is {id}, launched as {token}", handle.host),
     }
 }
@@ -71,12 +82,15 @@ fn of_unavailable(executor: &str, error: &Error) -> String {
     )
 }
 
-fn of_image(executor: &str, error: &Error) -> String {
+fn of_image(args: &RunArgs, error: &Error) -> String {
+    if args.container.pull == "never" {
+        return "build it or fetch it there first, or leave out --pull never so that it is fetched".to_owned();
+    }
     if error.advice() != Advice::Permanent {
         return "the registry could not be reached; try again, or fetch the image beforehand and run with --pull never"
             .to_owned();
     }
-    let sign_in = if executor == "docker" {
+    let sign_in = if args.place.executor == "docker" {
         "`docker login` for a private registry"
     } else {
         "credentials for a private registry"
@@ -101,7 +115,16 @@ fn is_forbidden(error: &Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::{Cli, Command};
+    use clap::Parser;
     use longshore::{JobId, LaunchToken};
+
+    fn args(line: &str) -> RunArgs {
+        match Cli::try_parse_from(["longshore", "run"].into_iter().chain(line.split(' '))).map(|cli| cli.command) {
+            Ok(Command::Run(args)) => *args,
+            _ => panic!("{line}"),
+        }
+    }
 
     #[test]
     fn hints_say_what_to_do_next() {
@@ -109,35 +132,38 @@ mod tests {
         let error = |kind| Error::new(kind, "it");
         let engine = |kind| error(kind).with_context("engine", "unix:///run/x.sock");
         let cases = [
-            ("docker", engine(ErrorKind::Unavailable), "unix:///run/x.sock"),
-            ("docker", engine(ErrorKind::Unavailable), "--host URI or DOCKER_HOST"),
-            ("docker", engine(ErrorKind::Unavailable).with_source(refused()), "the group that may"),
-            ("docker", error(ErrorKind::Unavailable), "the socket"),
-            ("mock", error(ErrorKind::Unavailable), "host can be reached"),
-            ("docker", error(ErrorKind::ImageUnavailable), "docker login"),
-            ("mock", error(ErrorKind::ImageUnavailable), "credentials for a private registry"),
-            ("docker", error(ErrorKind::ImageUnavailable).with_advice(Advice::Temporary), "could not be reached"),
-            ("docker", error(ErrorKind::Invalid), "--help"),
-            ("docker", error(ErrorKind::Unsupported), "longshore executors"),
-            ("docker", error(ErrorKind::Unsupported).with_operation("plan"), "leave the option out"),
-            ("docker", error(ErrorKind::StartFailed), "could not be started"),
-            ("docker", error(ErrorKind::CommandNotFound), "sh -c"),
-            ("docker", error(ErrorKind::CommandNotExecutable), "chmod +x"),
-            ("docker", error(ErrorKind::SecretUnavailable), "env:NAME"),
-            ("docker", error(ErrorKind::Unauthenticated), "credentials"),
-            ("docker", error(ErrorKind::PermissionDenied), "administers"),
-            ("docker", error(ErrorKind::Conflict), "name"),
-            ("docker", error(ErrorKind::Capacity), "elsewhere"),
-            ("docker", error(ErrorKind::Quota), "elsewhere"),
-            ("docker", error(ErrorKind::RateLimited), "in a while"),
-            ("docker", error(ErrorKind::DeadlinePassed), "--start-timeout"),
-            ("docker", error(ErrorKind::Timeout).with_operation("prepare"), "--start-timeout"),
-            ("docker", error(ErrorKind::Timeout), "does not answer"),
-            ("docker", error(ErrorKind::Unexpected), "--verbose"),
+            ("i", engine(ErrorKind::Unavailable), "unix:///run/x.sock"),
+            ("i", engine(ErrorKind::Unavailable), "--host URI or DOCKER_HOST"),
+            ("i", engine(ErrorKind::Unavailable).with_source(refused()), "the group that may"),
+            ("i", error(ErrorKind::Unavailable), "the socket"),
+            ("--executor mock i", error(ErrorKind::Unavailable), "host can be reached"),
+            ("i", error(ErrorKind::ImageUnavailable), "docker login"),
+            ("--executor mock i", error(ErrorKind::ImageUnavailable), "credentials for a private registry"),
+            ("i", error(ErrorKind::ImageUnavailable).with_advice(Advice::Temporary), "could not be reached"),
+            ("--pull never i", error(ErrorKind::ImageUnavailable), "leave out --pull never"),
+            ("i", error(ErrorKind::Invalid), "--help"),
+            ("i", Error::new(ErrorKind::Invalid, "executor_config: it"), "longshore schema docker-config"),
+            ("i", Error::new(ErrorKind::Invalid, "executor_options.docker: it"), "longshore schema docker-options"),
+            ("i", error(ErrorKind::Unsupported), "longshore executors"),
+            ("i", error(ErrorKind::Unsupported).with_operation("plan"), "leave the option out"),
+            ("i", error(ErrorKind::StartFailed), "could not be started"),
+            ("i", error(ErrorKind::CommandNotFound), "sh -c"),
+            ("i", error(ErrorKind::CommandNotExecutable), "chmod +x"),
+            ("i", error(ErrorKind::SecretUnavailable), "env:NAME"),
+            ("i", error(ErrorKind::Unauthenticated), "credentials"),
+            ("i", error(ErrorKind::PermissionDenied), "administers"),
+            ("i", error(ErrorKind::Conflict), "name"),
+            ("i", error(ErrorKind::Capacity), "elsewhere"),
+            ("i", error(ErrorKind::Quota), "elsewhere"),
+            ("i", error(ErrorKind::RateLimited), "in a while"),
+            ("i", error(ErrorKind::DeadlinePassed), "--start-timeout"),
+            ("i", error(ErrorKind::Timeout).with_operation("prepare"), "--start-timeout"),
+            ("i", error(ErrorKind::Timeout), "does not answer"),
+            ("i", error(ErrorKind::Unexpected), "--verbose"),
         ];
-        for (executor, error, expected) in cases {
-            let hint = of_error(executor, &error).unwrap_or_default();
-            assert!(hint.contains(expected), "{executor} {}: {hint}", error.kind());
+        for (line, error, expected) in cases {
+            let hint = of_error(&args(line), &error).unwrap_or_default();
+            assert!(hint.contains(expected), "{line} {}: {hint}", error.kind());
         }
     }
 
@@ -148,7 +174,9 @@ mod tests {
             let (executor, host) = (executor.parse().unwrap(), executor.parse().unwrap());
             ExecutionHandle::new(executor, host, token, 1, "abc", serde_json::Value::Null)
         };
-        assert!(to_find(&handle("docker")).contains(&format!("docker logs {token}")));
-        assert_eq!(to_find(&handle("mock")), format!("on host mock it is abc, launched as {token}"));
+        assert!(to_find(&handle("docker"), None).contains(&format!("`docker rm -f {token}`")));
+        let elsewhere = to_find(&handle("docker"), Some("unix:///run/x.sock"));
+        assert!(elsewhere.contains(&format!("`docker --host unix:///run/x.sock logs {token}`")), "{elsewhere}");
+        assert_eq!(to_find(&handle("mock"), None), format!("on host mock it is abc, launched as {token}"));
     }
 }

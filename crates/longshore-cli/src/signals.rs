@@ -1,14 +1,22 @@
-//! Ctrl-C and SIGTERM: once asks, twice kills, three times leaves.
+//! Ctrl-C, SIGTERM and the hang-up of a terminal: once asks, twice kills, three times leaves.
 
 use longshore::{Error, ErrorKind, Result, Signal, StopLevel, StopSwitch};
 use std::sync::OnceLock;
 use tokio::signal::unix::{self, SignalKind};
+
+/// What a terminal sends when it closes.
+const HANG_UP: Signal = match Signal::from_number(1) {
+    Some(signal) => signal,
+    None => Signal::TERM,
+};
 
 /// The signals by which somebody asks this program to end.
 #[derive(Debug)]
 pub(crate) struct Signals {
     interrupt: unix::Signal,
     terminate: unix::Signal,
+    /// Absent where `nohup` has had it ignored, which must stay so.
+    hang_up: Option<unix::Signal>,
 }
 
 impl Signals {
@@ -17,20 +25,44 @@ impl Signals {
     /// # Errors
     /// When the system does not allow it.
     pub(crate) fn install() -> Result<Self> {
-        let refused = |error| Error::new(ErrorKind::Unexpected, "signals can't be received").with_source(error);
+        let receive = |kind| {
+            let refused = |error| Error::new(ErrorKind::Unexpected, "signals can't be received").with_source(error);
+            unix::signal(kind).map_err(refused)
+        };
         Ok(Self {
-            interrupt: unix::signal(SignalKind::interrupt()).map_err(refused)?,
-            terminate: unix::signal(SignalKind::terminate()).map_err(refused)?,
+            interrupt: receive(SignalKind::interrupt())?,
+            terminate: receive(SignalKind::terminate())?,
+            hang_up: hang_up_ends_us().then(|| receive(SignalKind::hangup())).transpose()?,
         })
     }
 
     /// The next one. Cancel-safe.
     async fn next(&mut self) -> Signal {
+        let hang_up = async {
+            match &mut self.hang_up {
+                Some(signal) => signal.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => Signal::INT,
             _ = self.terminate.recv() => Signal::TERM,
+            _ = hang_up => HANG_UP,
         }
     }
+}
+
+/// True when a hang-up would end this program, or already comes to it. Where the system does not tell what is
+/// ignored, it stays as it is.
+fn hang_up_ends_us() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| !ignores(&status, HANG_UP).unwrap_or(true))
+}
+
+/// Whether a process ignores a signal, by the mask in its `/proc/PID/status` (`proc_pid_status(5)`).
+fn ignores(status: &str, signal: Signal) -> Option<bool> {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
+    Some(mask >> (signal.number() - 1) & 1 == 1)
 }
 
 /// Returns at the next signal. Cancel-safe.
@@ -74,3 +106,18 @@ const STEPS: [(StopLevel, &str); 2] = [
     (StopLevel::Graceful, "stopping the job; Ctrl-C again kills it"),
     (StopLevel::Kill, "killing the job; Ctrl-C again leaves it as it is"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ignored_signals_are_read_from_the_mask() {
+        let status = |mask: &str| format!("Name:\tlongshore\nSigBlk:\tffffffffffffffff\nSigIgn:\t{mask}\n");
+        assert_eq!(ignores(&status("0000000000000001"), HANG_UP), Some(true));
+        assert_eq!(ignores(&status("fffffffffffffffe"), HANG_UP), Some(false));
+        assert_eq!(ignores(&status("0000000000004000"), Signal::TERM), Some(true));
+        assert_eq!(ignores("Name:\tlongshore\n", HANG_UP), None);
+        assert_eq!(ignores(&status("nothing"), HANG_UP), None);
+    }
+}

@@ -87,7 +87,7 @@ pub(crate) fn tmpfs(text: &str) -> Result<Tmpfs, Violation> {
 pub(crate) fn secret(text: &str) -> Result<SecretBinding, Violation> {
     let Some((name, reference)) = text.split_once('=') else {
         return Err(Violation::new(
-            "secret",
+            "--secret",
             "(not shown)",
             "write NAME=REF or NAME=REF,env, where REF is env:NAME, file:PATH or provider:REFERENCE",
         ));

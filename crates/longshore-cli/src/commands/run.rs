@@ -2,7 +2,7 @@
 
 use longshore::{
     Cleanup, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutorContext, JobStatus, LaunchToken, LogDelivery,
-    Owner, Plan, Result, RunOutcome, Runner, StopLevel, Violation,
+    Plan, Result, RunOutcome, Runner, StopLevel,
     layers::{TimeoutLayer, Timeouts, TracingLayer},
 };
 use std::{sync::Arc, time::Duration};
@@ -13,6 +13,7 @@ use crate::{
     args::RunArgs,
     console::{self, Console},
     env_file, exit, hints, host, job,
+    reader::Reader,
     signals::{self, Asked, Signals},
     text::json_line,
 };
@@ -56,7 +57,7 @@ async fn shown(args: &RunArgs) -> u8 {
     let (code, text) = match ended {
         Ok(Ended::Planned(plan)) => (0, shown_plan(args, &plan)),
         Ok(Ended::Finished(outcome)) => for_programs(args, tell_outcome(args, &outcome, &console, &asked)),
-        Ok(Ended::Left) => for_programs(args, tell_left(&console, &asked)),
+        Ok(Ended::Left) => for_programs(args, tell_left(args, &console, &asked)),
         Err(error) => for_programs(args, tell_error(args, &error, &console, &asked)),
     };
     // Whoever reads us may have stopped reading: then a signal ends the program here as it ends any other.
@@ -85,20 +86,23 @@ struct SetUp {
 
 fn set_up(args: &RunArgs, console: &Console, asked: &Asked) -> Result<SetUp> {
     let files = args.container.env_file.iter().map(|path| env_file::read(path)).collect::<Result<Vec<_>>>()?;
-    let assembled = job::template(args, &files.concat(), &own_variable)?;
-    let owner = Owner::new(args.place.owner.as_str()).map_err(|violation: Violation| violation.within("--owner"))?;
-    let host = host::host(&args.place)?;
+    let registry = longshore::registry();
+    let mut reader = Reader::default();
+    let mut template = job::template(&mut reader, args, &files.concat(), &own_variable)?;
+    let place = host::place(&mut reader, &args.place, &registry)?;
+    let notices = reader.finish()?;
+    template.executor_options = place.options;
     let context = ExecutorContext::new(host::state_dir(&own_variable));
-    let bare = longshore::registry().build(&host, &context)?;
+    let bare = registry.build(&place.host, &context)?;
     let limited = TimeoutLayer::new(bare, Arc::clone(&context.clock), Timeouts::default());
     let executor: Arc<dyn ContainerExecutor> = Arc::new(TracingLayer::new(Arc::new(limited)));
     let runner = Runner::new(Arc::clone(&executor))
-        .owned_by(owner)
+        .owned_by(place.owner)
         .with_time_to_send(TIME_TO_SEND)
         .keeping(args.report.keep)
         .stopped_by(asked.switch.clone());
-    assembled.notices.iter().for_each(|notice| console.notice(notice));
-    let job = ContainerJob::new(assembled.template, context.clock.now());
+    notices.iter().for_each(|notice| console.notice(notice));
+    let job = ContainerJob::new(template, context.clock.now());
     console.expect(LaunchToken::new(job.id, 1));
     Ok(SetUp { job, executor, runner })
 }
@@ -149,9 +153,9 @@ fn tell_outcome(args: &RunArgs, outcome: &RunOutcome, console: &Console, asked: 
     if let Some(reason) = &outcome.lost {
         console.say(&format!("what became of the job can't be told: {reason}"));
     }
-    tell_cleanup(outcome, console);
+    tell_cleanup(args, outcome, console);
     match &outcome.logs {
-        LogDelivery::Failed(error) => report.with_error(error, hints::of_error(&args.place.executor, error)),
+        LogDelivery::Failed(error) => report.with_error(error, hints::of_error(args, error)),
         LogDelivery::Delivered(completeness) if outcome.lost.is_none() => {
             console::of_log(completeness).iter().for_each(|notice| console.notice(notice));
             report
@@ -160,9 +164,9 @@ fn tell_outcome(args: &RunArgs, outcome: &RunOutcome, console: &Console, asked: 
     }
 }
 
-fn tell_cleanup(outcome: &RunOutcome, console: &Console) {
+fn tell_cleanup(args: &RunArgs, outcome: &RunOutcome, console: &Console) {
     let Some(handle) = &outcome.handle else { return };
-    let to_find = hints::to_find(handle);
+    let to_find = hints::to_find(handle, args.place.host.as_deref());
     match &outcome.cleanup {
         Cleanup::Removed => {}
         Cleanup::Failed(error) => {
@@ -180,7 +184,7 @@ fn tell_cleanup(outcome: &RunOutcome, console: &Console) {
 fn tell_error(args: &RunArgs, error: &Error, console: &Console, asked: &Asked) -> RunReport {
     let code = exit::of_error(error, asked.signal());
     console.say(&error.chain());
-    let hint = asked.signal().is_none().then(|| hints::of_error(&args.place.executor, error)).flatten();
+    let hint = asked.signal().is_none().then(|| hints::of_error(args, error)).flatten();
     if let Some(hint) = &hint {
         console.hint(hint);
     }
@@ -194,7 +198,10 @@ fn tell_error(args: &RunArgs, error: &Error, console: &Console, asked: &Asked) -
     let report = RunReport::bare(status, code).expected(console.expected()).with_error(error, hint);
     match console.launched() {
         Some(handle) => {
-            console.say(&format!("the container is left as it is; {}", hints::to_find(handle)));
+            console.say(&format!(
+                "the container is left as it is; {}",
+                hints::to_find(handle, args.place.host.as_deref())
+            ));
             report.launched(handle)
         }
         None => report,
@@ -202,12 +209,12 @@ fn tell_error(args: &RunArgs, error: &Error, console: &Console, asked: &Asked) -
 }
 
 /// Somebody does not want to wait any more.
-fn tell_left(console: &Console, asked: &Asked) -> RunReport {
+fn tell_left(args: &RunArgs, console: &Console, asked: &Asked) -> RunReport {
     let code = asked.signal().map_or(exit::FAILED, exit::signalled);
     let report = RunReport::bare(JobStatus::Lost, code).expected(console.expected());
     match console.launched() {
         Some(handle) => {
-            console.say(&format!("the job is left as it is; {}", hints::to_find(handle)));
+            console.say(&format!("the job is left as it is; {}", hints::to_find(handle, args.place.host.as_deref())));
             report.launched(handle)
         }
         None => {

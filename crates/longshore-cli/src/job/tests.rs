@@ -18,10 +18,16 @@ fn nothing(_: &str) -> Option<OsString> {
     None
 }
 
+/// The template and the notices, when there is no mistake.
+fn assembled(line: &[&str], files: &[Line], lookup: &Lookup<'_>) -> Result<(JobTemplate, Vec<String>)> {
+    let mut reader = Reader::default();
+    let template = template(&mut reader, &parse(line), files, lookup)?;
+    Ok((template, reader.finish()?))
+}
+
 /// What a template says beyond its name and image, as it would be stored.
 fn stored(line: &[&str]) -> Value {
-    let assembled = template(&parse(line), &[], &nothing).unwrap();
-    let mut value = serde_json::to_value(assembled.template).unwrap();
+    let mut value = serde_json::to_value(assembled(line, &[], &nothing).unwrap().0).unwrap();
     let fields = value.as_object_mut().unwrap();
     fields.remove("name");
     fields.remove("image");
@@ -86,7 +92,7 @@ fn each_option_is_one_field() {
 
 #[test]
 fn the_name_is_the_images_unless_it_is_given() {
-    let name = |line: &[&str]| template(&parse(line), &[], &nothing).unwrap().template.name.to_string();
+    let name = |line: &[&str]| assembled(line, &[], &nothing).unwrap().0.name.to_string();
     assert_eq!(name(&["registry.example.com:5000/team/tool:1.2"]), "tool");
     assert_eq!(name(&["--name", "nightly", "tool"]), "nightly");
     assert_eq!(name(&[&"a".repeat(200)]), "a".repeat(128));
@@ -143,7 +149,7 @@ fn every_wrong_option_is_named_with_its_rule() {
         (&["--grace", "-1", "i"], "--grace", "number of seconds"),
     ];
     for (line, option, rule) in cases {
-        let error = template(&parse(line), &[], &nothing).unwrap_err();
+        let error = assembled(line, &[], &nothing).unwrap_err();
         assert_eq!(error.kind(), longshore::ErrorKind::Invalid, "{line:?}");
         let message = error.chain();
         assert!(message.contains(option) && message.contains(rule), "{line:?}: {message}");
@@ -154,7 +160,7 @@ fn every_wrong_option_is_named_with_its_rule() {
 #[test]
 fn every_mistake_is_told_at_once() {
     let line = ["-m", "0", "--cpus", "x", "-w", "rel", "-e", "A B=hunter2", "--name", "/", "Bad Image"];
-    let message = template(&parse(&line), &[], &nothing).unwrap_err().chain();
+    let message = assembled(&line, &[], &nothing).unwrap_err().chain();
     for option in ["IMAGE", "--name", "--memory", "--cpus", "--workdir", "--env"] {
         assert!(message.contains(option), "{option}: {message}");
     }
@@ -170,17 +176,17 @@ fn variables_come_from_files_options_and_our_own_environment() {
     };
     let files = [line("A", Some("file"), 1), line("B", None, 2), line("HUNTER2", None, 3), line("E", Some("file"), 4)];
     let own = |name: &str| matches!(name, "B" | "D").then(|| OsString::from(format!("own {name}")));
-    let args = parse(&["-e", "A=option", "-e", "D", "-e", "MISSING", "-e", "E", "i"]);
-    let assembled = template(&args, &files, &own).unwrap();
+    let args = ["-e", "A=option", "-e", "D", "-e", "MISSING", "-e", "E", "i"];
+    let (template, notices) = assembled(&args, &files, &own).unwrap();
     let variables: Vec<(&str, &str)> =
-        assembled.template.env.iter().map(|variable| (variable.name.as_str(), variable.value.as_str())).collect();
+        template.env.iter().map(|variable| (variable.name.as_str(), variable.value.as_str())).collect();
     assert_eq!(variables, [("B", "own B"), ("A", "option"), ("D", "own D")]);
     let expected = [
         "the variable named at vars:3 is not set here and is left out",
         "--env MISSING is not set here and is left out",
         "--env E is not set here and is left out",
     ];
-    assert_eq!(assembled.notices, expected);
+    assert_eq!(notices, expected);
 }
 
 #[cfg(unix)]
@@ -188,7 +194,7 @@ fn variables_come_from_files_options_and_our_own_environment() {
 fn a_value_of_our_own_that_is_no_text_is_refused_by_name_alone() {
     use std::os::unix::ffi::OsStringExt;
     let own = |_: &str| Some(OsString::from_vec(b"hunter2\xff".to_vec()));
-    let message = template(&parse(&["-e", "TOKEN", "i"]), &[], &own).unwrap_err().chain();
+    let message = assembled(&["-e", "TOKEN", "i"], &[], &own).unwrap_err().chain();
     assert!(message.contains("TOKEN") && message.contains("UTF-8") && !message.contains("hunter2"), "{message}");
 }
 
@@ -196,7 +202,7 @@ fn a_value_of_our_own_that_is_no_text_is_refused_by_name_alone() {
 fn typed_values_arrive_as_typed() {
     let line =
         ["-m", "1g", "--grace", "250ms", "--pull", "never", "--security", "platform", "--secret", "T=env:X,env", "i"];
-    let template = template(&parse(&line), &[], &nothing).unwrap().template;
+    let (template, _) = assembled(&line, &[], &nothing).unwrap();
     assert_eq!(template.resources.memory, Some(ByteSize::from_mib(1024)));
     assert_eq!(template.stop_grace, Some(Duration::from_millis(250)));
     assert_eq!((template.pull_policy, template.security), (PullPolicy::Never, SecurityProfile::Platform));

@@ -40,6 +40,11 @@ fn every_wrong_field_is_named_with_its_rule() {
         (&["--grace", "-1s", "i"], "--grace", "number of seconds"),
         (&["--owner", "Me", "i"], "--owner", "lower-case"),
         (&["--executor-config", "x", "i"], "--executor-config", "KEY=VALUE"),
+        (&["--executor-config", "latensy=1s", "i"], "--executor-config \"latensy\"", "available: cpu, cpu_step"),
+        (&["--executor-option", "scrpt=x", "i"], "--executor-option \"scrpt\"", "write mock.KEY=VALUE"),
+        (&["--executor-option", "mock.scrpt=x", "i"], "--executor-option \"mock.scrpt\"", "available: cut_logs"),
+        (&["--executor-option", "mock.script=x", "i"], "--executor-option \"mock.script\"", "it takes a JSON array"),
+        (&["--host", "x", "i"], "--host", "has no address"),
         (&["--executor", "a b", "i"], "--executor", "lower-case"),
         (&["--executor", "nope", "i"], "no executor `nope`", "available: "),
     ];

@@ -33,3 +33,24 @@ fn a_refused_plan_is_a_failure() {
         assert!(done.stderr.starts_with("longshore: "), "{}", done.stderr);
     }
 }
+
+#[test]
+fn an_option_of_the_executor_reaches_it_and_the_plan() {
+    let options = ["--executor-option", r#"mock.script=["print scripted", "exit 3"]"#];
+    let done = run(&options, &["print ran"]).finish();
+    assert_eq!((done.code, done.stdout()), (Some(3), "scripted\n"), "{}", done.stderr);
+    let plan = run(&[&options, &["--dry-run", "--json"] as &[&str]].concat(), &[]).finish().json();
+    assert_eq!(plan["template"]["executor_options"]["mock"]["script"][0], "print scripted");
+}
+
+#[test]
+fn what_only_the_executor_finds_wrong_is_told_with_its_schema() {
+    for (options, hint) in [
+        (["--executor-option", "mock.prepare=soon"], "hint: `longshore schema mock-options` tells"),
+        (["--executor-config", "latency=soon"], "hint: `longshore schema mock-config` tells"),
+    ] {
+        let done = run(&options, &["print ran"]).finish();
+        assert_eq!((done.code, done.stdout()), (Some(125), ""), "{}", done.stderr);
+        assert!(done.stderr.contains(hint), "{}", done.stderr);
+    }
+}

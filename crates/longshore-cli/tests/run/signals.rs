@@ -13,7 +13,9 @@ fn running(options: &[&str], instructions: &[&str]) -> Started {
 
 #[test]
 fn one_signal_stops_the_job_and_names_itself() {
-    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+    // A hang-up that is ignored by us, as under nohup, is ignored by whatever we start.
+    let hang_up = (!ignores_hang_ups()).then_some((Signal::HUP, 129));
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)].into_iter().chain(hang_up) {
         let mut started = running(&["--grace", "1h"], &[]);
         let mut stderr = started.stderr();
         started.signal(signal);
@@ -21,6 +23,22 @@ fn one_signal_stops_the_job_and_names_itself() {
         stderr.wait_for("the job was stopped");
         assert_eq!(started.wait().code(), Some(code));
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn under_nohup_a_hang_up_does_nothing() {
+    let mut started = run(&[], &["eprint ready", "sleep 500ms", "exit 3"]).under("nohup").start();
+    started.wait_for_stderr("ready");
+    started.signal(Signal::HUP);
+    let done = started.finish();
+    assert_eq!((done.code, done.stderr.trim()), (Some(3), ""));
+}
+
+fn ignores_hang_ups() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or("0");
+    u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & 1 == 1)
 }
 
 #[test]

@@ -29,6 +29,16 @@ impl Longshore {
         self
     }
 
+    /// The same, started by another program that becomes it.
+    pub(crate) fn under(mut self, program: &str) -> Self {
+        let mut command = Command::new(program);
+        command.arg(self.command.get_program()).args(self.command.get_args());
+        command.env_clear().envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.command = command;
+        self.command.stdin(Stdio::null());
+        self
+    }
+
     /// Runs it to its end.
     pub(crate) fn finish(mut self) -> Done {
         Done::from(self.command.output().unwrap())

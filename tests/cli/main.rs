@@ -1,0 +1,38 @@
+//! The `longshore` program from its user's seat: what is typed, what is shown, what remains in a real engine.
+
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bad_input;
+mod bench;
+mod exit_codes;
+mod faults;
+mod keep;
+mod options;
+mod output;
+mod plan;
+mod program;
+mod refusals;
+mod signals;
+mod terminal;
+mod variables;
+
+use longshore_testkit::suite::{self, Needs};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let engine: Needs = || Box::pin(async { bench::engine().await.map(drop) });
+    let nothing: Needs = || Box::pin(async { Ok(()) });
+    suite::main(&[
+        ("bad_input", nothing, bad_input::TESTS),
+        ("exit_codes", engine, exit_codes::TESTS),
+        ("faults", engine, faults::TESTS),
+        ("keep", engine, keep::TESTS),
+        ("options", engine, options::TESTS),
+        ("output", engine, output::TESTS),
+        ("plan", engine, plan::TESTS),
+        ("refusals", engine, refusals::TESTS),
+        ("signals", engine, signals::TESTS),
+        ("terminal", engine, terminal::TESTS),
+        ("variables", engine, variables::TESTS),
+    ])
+}
