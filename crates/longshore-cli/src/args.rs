@@ -92,7 +92,8 @@ pub(crate) struct PlaceArgs {
     #[arg(long, value_name = "URI", allow_hyphen_values = true)]
     pub(crate) host: Option<String>,
 
-    /// A setting of the executor, as KEY=VALUE or as a JSON object (repeatable)
+    /// A setting of the executor, as KEY=VALUE or as a JSON object (repeatable); `longshore schema KIND-config`
+    /// describes them
     #[arg(long, value_name = "SETTING", allow_hyphen_values = true)]
     pub(crate) executor_config: Vec<String>,
 

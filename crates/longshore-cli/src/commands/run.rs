@@ -122,7 +122,7 @@ async fn go(args: &RunArgs, set_up: &SetUp, console: &Console, asked: &Asked) ->
     tokio::select! {
         discovered = set_up.executor.discover() => discovered?,
         _ = asked.switch.reached(StopLevel::Graceful) => {
-            return Err(Error::new(ErrorKind::Timeout, "stopped before the launch; nothing was started"));
+            return Err(Error::new(ErrorKind::Cancelled, "stopped before the launch; nothing was started"));
         }
     };
     if args.report.dry_run {
