@@ -138,5 +138,28 @@ fn read_section<T: serde::de::DeserializeOwned + Default>(value: &serde_json::Va
     if value.is_null() {
         return Ok(T::default());
     }
-    T::deserialize(value).map_err(|error| Error::new(ErrorKind::Invalid, format!("{section}: {error}")))
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let key = error.path().to_string();
+        // What is unknown names itself.
+        let at = if key == "." || error.inner().to_string().contains(&key) { String::new() } else { format!(".{key}") };
+        Error::new(ErrorKind::Invalid, format!("{section}{at}: {}", error.inner()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_wrong_key_is_named() {
+        let config = |value| DockerConfig::from_value(&value).unwrap_err().to_string();
+        let options = |value| DockerOptions::from_value(Some(&value)).unwrap_err().to_string();
+        assert!(config(json!({ "log_cap": "lots" })).starts_with("executor_config.log_cap: "));
+        assert!(config(json!({ "allow": { "volumes": 1 } })).starts_with("executor_config.allow.volumes: "));
+        assert!(
+            config(json!({ "hots": "" })).starts_with("executor_config: unknown field `hots`, expected one of `host`")
+        );
+        assert!(options(json!({ "shm_size": "lots" })).starts_with("executor_options.docker.shm_size: "));
+    }
 }

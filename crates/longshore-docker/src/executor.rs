@@ -27,7 +27,7 @@ use crate::{
         answers::{Container, Listed, Status},
         facts,
         labels::{self, HANDLE_VERSION, Identity, Metadata},
-        state::{self, Circumstances, Stage},
+        state::{self, Circumstances, Stage, Told},
     },
     notes::{NotesFile, Sample},
     plan, stop,
@@ -130,18 +130,17 @@ impl DockerExecutor {
     /// How a container that does not live any more has ended.
     async fn termination(&self, handle: &ExecutionHandle, container: &Container) -> Termination {
         let stop = self.notes(handle).read().stop;
-        let killed_by =
-            if stop.is_none() && state::needs_evidence(container) { self.last_kill(container).await } else { None };
-        state::termination(container, &Circumstances { stop, killed_by })
+        let told = if stop.is_none() && state::needs_evidence(container) { self.told(container).await } else { None };
+        state::termination(container, &Circumstances { stop, told: told.unwrap_or_default() })
     }
 
-    /// The last signal that the engine remembers to have sent; it forgets soon, and then there is no evidence.
-    async fn last_kill(&self, container: &Container) -> Option<longshore_core::Signal> {
+    /// What the engine's events tell of an end; it forgets soon, and then there is no evidence.
+    async fn told(&self, container: &Container) -> Option<Told> {
         let since = state::time(&container.state.started_at)?.as_second();
         let until = state::time(&container.state.finished_at)?.as_second() + 2;
         let events = self.engine.past_events(&container.id, since, until);
         let events = tokio::time::timeout(Duration::from_secs(10), events).await.ok()?.ok()?;
-        state::last_kill(&events)
+        Some(state::told(&events))
     }
 
     async fn status(&self, handle: &ExecutionHandle, container: &Container) -> ExecutionStatus {

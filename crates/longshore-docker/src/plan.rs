@@ -25,7 +25,8 @@ pub(crate) fn plan(
     facts: &HostFacts,
 ) -> Result<Plan> {
     let template = job.template();
-    let options = DockerOptions::from_value(template.executor_options.get(executor.executor_type()))?;
+    let options = DockerOptions::from_value(template.executor_options.get(executor.executor_type()))
+        .map_err(|error| error.with_operation("plan"))?;
     refuse_unallowed(template, &options, &config.allow)?;
     refuse_impossible(template, &options, facts)?;
     let frozen = Frozen { log_driver: log_driver(config, facts), pids_limit: config.pids_limit, options };

@@ -19,8 +19,18 @@ pub(crate) struct StopNote {
 pub(crate) struct Circumstances {
     /// Our own stop.
     pub(crate) stop: Option<StopNote>,
+    /// What the engine's events tell.
+    pub(crate) told: Told,
+}
+
+/// What the engine's events tell of an end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Told {
     /// The last signal that somebody had the engine send.
     pub(crate) killed_by: Option<Signal>,
+    /// Whether memory ran out. The event can come when the container's state has been written without it (measured on
+    /// Engine 20.10 under load).
+    pub(crate) out_of_memory: bool,
 }
 
 /// The stages that matter before the cause does.
@@ -100,7 +110,10 @@ fn cause(state: &ContainerState, code: i64, circumstances: &Circumstances, evide
     if code <= SIGNAL_BASE {
         return (exited, evidence);
     }
-    match circumstances.killed_by {
+    if circumstances.told.out_of_memory {
+        return (Cause::OutOfMemory, evidence.with_fact("oom event", true));
+    }
+    match circumstances.told.killed_by {
         Some(signal) if i64::from(signal.number()) + SIGNAL_BASE == code => {
             (Cause::Signalled { signal }, evidence.with_fact("kill event", signal))
         }
@@ -113,10 +126,13 @@ fn died_of_stop(code: i64) -> bool {
     [Signal::TERM, Signal::KILL, Signal::INT].iter().any(|signal| SIGNAL_BASE + i64::from(signal.number()) == code)
 }
 
-/// The last signal that the engine's events say was sent before the end.
-pub(crate) fn last_kill(events: &[Event]) -> Option<Signal> {
+/// What the events of a container tell of its end.
+pub(crate) fn told(events: &[Event]) -> Told {
     let kills = events.iter().filter(|event| event.action == "kill");
-    kills.filter_map(|event| event.actor.attributes.get("signal")?.parse().ok()).next_back()
+    Told {
+        killed_by: kills.filter_map(|event| event.actor.attributes.get("signal")?.parse().ok()).next_back(),
+        out_of_memory: events.iter().any(|event| event.action == "oom"),
+    }
 }
 
 /// The engine writes year 1 for a time that has not come.
@@ -151,10 +167,12 @@ mod tests {
     #[test]
     fn causes_follow_the_evidence() {
         let none = Circumstances::default();
-        let killed = |signal| Circumstances { killed_by: Some(signal), ..Circumstances::default() };
+        let told = |told| Circumstances { told, ..Circumstances::default() };
+        let killed = |signal| told(Told { killed_by: Some(signal), ..Told::default() });
+        let late_oom = told(Told { out_of_memory: true, ..Told::default() });
         let stopped = |confirmed| Circumstances {
             stop: Some(StopNote { reason: StopReason::TimedOut, confirmed }),
-            killed_by: Some(Signal::KILL),
+            told: Told { killed_by: Some(Signal::KILL), ..Told::default() },
         };
         let cases = [
             (end(0, false, &none), (Cause::Exited { code: 0 }, true)),
@@ -162,6 +180,7 @@ mod tests {
             (end(128, false, &none), (Cause::Exited { code: 128 }, true)),
             (end(137, true, &none), (Cause::OutOfMemory, true)),
             (end(137, false, &none), (Cause::Exited { code: 137 }, false)),
+            (end(137, false, &late_oom), (Cause::OutOfMemory, true)),
             (end(137, false, &killed(Signal::KILL)), (Cause::Signalled { signal: Signal::KILL }, true)),
             (end(143, false, &killed(Signal::KILL)), (Cause::Exited { code: 143 }, false)),
             (end(137, false, &stopped(true)), (Cause::TimedOut, true)),
