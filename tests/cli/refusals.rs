@@ -61,7 +61,7 @@ async fn what_the_engine_can_not_do_is_refused_with_the_reason() {
         (&["--secret", "s=provider:x"], "plan: secrets.s: Docker has no secret store; use an env: or file: reference"),
         (
             &["--executor-option", "docker.shm_size=lots"],
-            "executor_options.docker: size \"lots\" is not valid: write a size above zero",
+            "plan: executor_options.docker.shm_size: size \"lots\" is not valid: write a size above zero",
         ),
     ])
     .await;
