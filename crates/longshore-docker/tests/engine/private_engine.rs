@@ -1,7 +1,7 @@
 //! A Docker Engine that a test may end and start at will.
 
 use bollard::Docker;
-use std::{path::PathBuf, process::Command};
+use std::{io::Write, path::PathBuf, process::Command};
 use tempfile::TempDir;
 
 use crate::{
@@ -38,6 +38,14 @@ impl PrivateEngine {
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&data).status().unwrap();
         assert!(mounted.success(), "a small disk can't be mounted");
         Self::start_in(folder, &[]).await
+    }
+
+    /// Leaves no room on a small disk; removing the file that is returned gives it back.
+    pub(crate) fn fill_disk(&self) -> PathBuf {
+        let path = self.folder.path().join("data/filler");
+        let mut filler = std::fs::File::create(&path).unwrap();
+        while filler.write_all(&[0; 4096]).is_ok() {}
+        path
     }
 
     fn folder() -> TempDir {

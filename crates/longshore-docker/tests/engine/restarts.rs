@@ -2,8 +2,8 @@
 
 use bollard::query_parameters::{KillContainerOptionsBuilder, TagImageOptionsBuilder};
 use longshore_core::{
-    CapturedLogs, Cause, Clock, ContainerExecutor, ContainerJob, Error, JobStatus, LogCompleteness, LogDelivery,
-    RunEvent, RunObserver, RunOutcome, Runner, StopReason, StopRequest, SystemClock,
+    CapturedLogs, Cause, Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, JobStatus, LaunchSearch,
+    LogCompleteness, LogDelivery, RunEvent, RunObserver, RunOutcome, Runner, StopReason, StopRequest, SystemClock,
 };
 use longshore_testkit::{suite::Test, tests};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 use tempfile::TempDir;
 
 use crate::{
-    launching::{launch, template},
+    launching::{launch, request, template},
     private_engine::PrivateEngine,
     support,
 };
@@ -23,7 +23,7 @@ pub(crate) const TESTS: &[Test] = &tests![
     a_job_that_ended_while_the_engine_was_dead_keeps_its_exit_code,
     a_job_whose_shim_is_killed_is_no_success,
     an_engine_that_ends_in_order_ends_its_jobs,
-    an_engine_whose_disk_is_full_fails_no_job,
+    an_engine_whose_disk_is_full_launches_nothing_until_there_is_room,
     a_kill_that_the_engine_has_forgotten_is_an_exit_with_open_evidence,
 ];
 
@@ -161,13 +161,21 @@ async fn an_engine_that_ends_in_order_ends_its_jobs() {
     assert_eq!(outcome.termination().unwrap().cause, Cause::Exited { code: 9 });
 }
 
-/// The engine drops the records of a log that it can't store, and tells nobody; `docs.md` says so.
-async fn an_engine_whose_disk_is_full_fails_no_job() {
-    let mut engine = PrivateEngine::start_small(32).await;
-    let script = ["print started", "lines 600000 100", "exit 5"];
-    let (outcome, output) = run_through(&mut engine, &script, async |_| {}).await;
-    assert_eq!(outcome.termination().unwrap().cause, Cause::Exited { code: 5 });
-    assert!(output.starts_with("started\n0") && output.len() < 32 << 20, "{} bytes", output.len());
+async fn an_engine_whose_disk_is_full_launches_nothing_until_there_is_room() {
+    let (engine, state) = (PrivateEngine::start_small(8).await, TempDir::new().unwrap());
+    let executor = executor(&engine, &state);
+    executor.discover().await.unwrap();
+    let request = request(executor.as_ref(), template(&["print once"]));
+    let filler = engine.fill_disk();
+    let error = executor.launch_job(&request).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert!(error.message().contains("no space left on device"), "{error}");
+    assert_eq!(executor.find_launch(&request).await.unwrap(), LaunchSearch::Absent);
+    std::fs::remove_file(filler).unwrap();
+    let handle = executor.launch_job(&request).await.unwrap();
+    let status = longshore_core::wait(executor.as_ref(), &handle, &request.owner, &SystemClock).await.unwrap();
+    assert_eq!(status.termination().unwrap().cause, Cause::Exited { code: 0 });
+    executor.cleanup(&handle).await.unwrap();
     assert_eq!(containers(&engine).await, 0);
 }
 
