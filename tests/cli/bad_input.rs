@@ -211,7 +211,7 @@ async fn resources_and_times() {
 async fn the_executor_and_its_settings() {
     let form = "write KEY=VALUE or a JSON object";
     let for_docker = "the job runs on docker; write docker.KEY=VALUE or docker={JSON object}";
-    let settings = "there is no such key; available: allow, allow_plain_tcp, docker_config, host, log_cap, log_driver, pids_limit, tls (`longshore schema docker-config`)";
+    let settings = "there is no such key; available: allow_plain_tcp, docker_config, host, log_cap, log_driver, pids_limit, tls (`longshore schema docker-config`)";
     let options = "there is no such key; available: add_capabilities, hostname, init, runtime, shm_size (`longshore schema docker-options`)";
     refused(&[
         (&["--owner", "Me"], &broken("--owner", "Me", OWNER)),
@@ -219,7 +219,7 @@ async fn the_executor_and_its_settings() {
         (&["--executor", "nope"], "there is no executor `nope` in this program; available: docker, mock"),
         (&["--executor-config", "hunter2"], &broken("--executor-config", "(not shown)", form)),
         (&["--executor-config", "frobnicate=hunter2"], &broken("--executor-config", "frobnicate", settings)),
-        (&["--executor-config", "allow.host_network=maybe"], &broken("--executor-config", "allow.host_network", "it takes true or false; see `longshore schema docker-config`")),
+        (&["--allow", "host_network=maybe"], &broken("--allow", "host_network", "it takes true or false; see `longshore schema allow`")),
         (&["--executor-config", r#"{"a": hunter2}"#], &broken("--executor-config", "(not shown)", "the JSON object can't be read at line 1, column 7")),
         (&["--executor-option", "init=true"], &broken("--executor-option", "init", for_docker)),
         (&["--executor-option", "mock.script=hunter2"], &broken("--executor-option", "mock.script", for_docker)),

@@ -94,8 +94,8 @@ async fn ran_once(bench: &Bench, proxy: &FaultProxy) {
     let folder = bench.home.path().join("marks");
     std::fs::create_dir(&folder).unwrap();
     let mount = format!("{}:/marks", folder.display());
-    let allowed = format!("allow.bind_mounts=[{folder:?}]");
-    let options = ["--host", &proxy.uri(), "--executor-config", &allowed, "-v", &mount];
+    let allowed = format!("bind_mounts=[{folder:?}]");
+    let options = ["--host", &proxy.uri(), "--allow", &allowed, "-v", &mount];
     let done = bench.run(&options, &["append /marks/ran once", "print ran", "exit 3"]).finish().await;
     assert_eq!(done.exited(3), "ran\n");
     assert_eq!(std::fs::read_to_string(folder.join("ran")).unwrap(), "once\n");

@@ -97,13 +97,13 @@ async fn folders_are_mounted_where_the_host_allows_them() {
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(folder.join("in"), "from the host\n").unwrap();
     let (writable, read_only) = (format!("{}:/data", folder.display()), format!("{}:/data:ro", folder.display()));
-    let allowed = format!("allow.bind_mounts=[{:?}]", bench.home.path());
+    let allowed = format!("bind_mounts=[{:?}]", bench.home.path());
     let words = ["read /data/in", "write /data/out from the job"];
-    let done = bench.run(&["--executor-config", &allowed, "-v", &writable], &words).finish().await;
+    let done = bench.run(&["--allow", &allowed, "-v", &writable], &words).finish().await;
     assert_eq!(done.exited(0), "from the host\n");
     assert_eq!(std::fs::read_to_string(folder.join("out")).unwrap(), "from the job\n");
     std::fs::remove_file(folder.join("out")).unwrap();
-    let done = bench.run(&["--executor-config", &allowed, "-v", &read_only], &words).finish().await;
+    let done = bench.run(&["--allow", &allowed, "-v", &read_only], &words).finish().await;
     assert_eq!(done.exited(73), "from the host\n");
     assert!(!folder.join("out").exists());
 }

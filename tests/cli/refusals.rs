@@ -70,7 +70,7 @@ async fn what_the_engine_can_not_do_is_refused_with_the_reason() {
 /// The hint tells how: the same setting, typed, is enough.
 async fn what_the_operator_allows_is_done() {
     let bench = Bench::new().await;
-    let allow = ["--executor-config", "allow.host_network=true", "--executor-config", "allow.platform_profile=true"];
+    let allow = ["--allow", "host_network=true", "--allow", "platform_profile=true"];
     let options = [&allow as &[&str], &["--network", "host", "--security", "platform"]].concat();
     let done = bench.run(&options, &["print ran"]).finish().await;
     assert_eq!(done.exited(0), "ran\n");

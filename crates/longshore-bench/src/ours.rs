@@ -17,12 +17,9 @@ use crate::raw::{RawJob, Result};
 
 /// The executor under measurement.
 pub(crate) fn executor(state: &Path) -> Result<Arc<dyn ContainerExecutor>> {
-    let config = serde_json::json!({ "allow": { "platform_profile": true } });
-    let host = ExecutionHost::builder()
-        .name("bench".parse()?)
-        .executor_type("docker".parse()?)
-        .executor_config(config)
-        .build();
+    let mut allow = longshore::Allow::default();
+    allow.platform_profile = true;
+    let host = ExecutionHost::builder().name("bench".parse()?).executor_type("docker".parse()?).allow(allow).build();
     Ok(longshore::registry().build(&host, &ExecutorContext::new(state))?)
 }
 

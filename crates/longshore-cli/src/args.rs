@@ -97,6 +97,11 @@ pub(crate) struct PlaceArgs {
     #[arg(long, value_name = "SETTING", allow_hyphen_values = true)]
     pub(crate) executor_config: Vec<String>,
 
+    /// What jobs may reach on the host beyond their own container, as KEY=VALUE, such as
+    /// `host_network=true` or `bind_mounts=["/srv/data"]` (repeatable); `longshore schema allow` describes it
+    #[arg(long, value_name = "SETTING", allow_hyphen_values = true)]
+    pub(crate) allow: Vec<String>,
+
     /// An option of the job that only this kind of executor knows, as KIND.KEY=VALUE or KIND={JSON object}, such as
     /// docker.init=true (repeatable); `longshore schema KIND-options` describes them
     #[arg(long, value_name = "OPTION", allow_hyphen_values = true)]

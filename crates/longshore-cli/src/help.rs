@@ -55,5 +55,5 @@ Examples:
   longshore run --secret token=env:API_TOKEN --json tool | jq .status
   longshore run --dry-run --memory 8g tool
   longshore run -v /srv/data:/data:ro \\
-    --executor-config 'allow.bind_mounts=[\"/srv/data\"]' tool
+    --allow 'bind_mounts=[\"/srv/data\"]' tool
   longshore run --executor-option docker.init=true tool";

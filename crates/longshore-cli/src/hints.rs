@@ -19,7 +19,7 @@ pub(crate) fn of_error(args: &RunArgs, error: &Error) -> Option<String> {
         }
         ErrorKind::Invalid => "`longshore run --help` tells what each option takes",
         ErrorKind::Unsupported if error.operation() == Some("plan") => {
-            "leave the option out, or run it elsewhere (--executor, --host); what the host's operator can allow, --executor-config allows here, such as 'allow.volumes=[\"data\"]'"
+            "leave the option out, or run it elsewhere (--executor, --host); what the host's operator can allow, --allow allows here, such as --allow 'volumes=[\"data\"]'"
         }
         ErrorKind::Unsupported => "`longshore executors` lists what this program can run on",
         ErrorKind::StartFailed => {

@@ -1,6 +1,10 @@
 //! From what was typed to the place on which to run.
 
-use longshore::{ExecutionHost, ExecutorKind, ExecutorRegistry, ExecutorType, HostName, Owner, Result, Violation};
+use longshore::{
+    Allow, Error, ErrorKind, ExecutionHost, ExecutorKind, ExecutorRegistry, ExecutorType, HostName, Owner, Result,
+    Violation,
+};
+use schemars::schema_for;
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -32,6 +36,7 @@ pub(crate) fn place(reader: &mut Reader, args: &PlaceArgs, registry: &ExecutorRe
         .name(HostName::new(kind.as_str())?)
         .executor_type(kind.clone())
         .executor_config(config(reader, args, &kind, known))
+        .allow(allow(reader, args)?)
         .build();
     let options = options(reader, args, &kind, known);
     let options = options.into_iter().map(|options| (kind.clone(), Value::Object(options))).collect();
@@ -55,6 +60,17 @@ fn config(reader: &mut Reader, args: &PlaceArgs, kind: &ExecutorType, known: Opt
     let typed = reader.each(source.option, &args.executor_config, |text| source.read(text));
     typed.into_iter().for_each(|new| merge(&mut settings, new));
     if settings.is_empty() { Value::Null } else { Value::Object(settings) }
+}
+
+/// What jobs may reach on the host: whoever types it is the host's operator.
+fn allow(reader: &mut Reader, args: &PlaceArgs) -> Result<Allow> {
+    let schema = schema_for!(Allow).to_value();
+    let source = Source { option: "--allow", prefix: "", schema_name: "allow", schema: &schema };
+    let mut settings = Map::new();
+    let typed = reader.each(source.option, &args.allow, |text| source.read(text));
+    typed.into_iter().for_each(|new| merge(&mut settings, new));
+    serde_json::from_value(Value::Object(settings))
+        .map_err(|error| Error::new(ErrorKind::Invalid, "--allow can't be read").with_source(error))
 }
 
 /// The job's own section for this kind of executor.
@@ -111,6 +127,7 @@ mod tests {
             host: None,
             executor_config: owned(config),
             executor_option: owned(options),
+            allow: Vec::new(),
             owner: "local".to_owned(),
         }
     }

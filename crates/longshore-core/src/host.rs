@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, num::NonZeroU32};
 
-use crate::{ByteSize, Cpu, ExecutorType, HostName, LabelKey, LabelValue, Platform};
+use crate::{Allow, ByteSize, Cpu, ExecutorType, HostName, LabelKey, LabelValue, Platform};
 
 /// One configured place to run. One executor instance serves one host.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Builder)]
@@ -40,6 +40,14 @@ pub struct ExecutionHost {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[builder(default)]
     pub labels: BTreeMap<LabelKey, LabelValue>,
+    /// What jobs may reach there beyond their own container.
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[builder(default)]
+    pub allow: Allow,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 const fn enabled() -> bool {

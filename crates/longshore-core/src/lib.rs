@@ -10,6 +10,7 @@ pub mod registry;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+mod allow;
 mod capability;
 mod error;
 mod executor;
@@ -28,6 +29,7 @@ mod text;
 mod units;
 mod violation;
 
+pub use allow::Allow;
 pub use capability::{Capabilities, Capability, LaunchIdempotency};
 pub use clock::{Clock, SystemClock, TokioClock};
 pub use error::{Advice, Error, ErrorKind, Result};

@@ -32,8 +32,6 @@ pub struct DockerConfig {
     /// `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub docker_config: Option<PathBuf>,
-    /// What the operator of this host allows to jobs beyond the default.
-    pub allow: Allow,
 }
 
 impl Default for DockerConfig {
@@ -46,7 +44,6 @@ impl Default for DockerConfig {
             log_cap: ByteSize::from_mib(64),
             pids_limit: 4096,
             docker_config: None,
-            allow: Allow::default(),
         }
     }
 }
@@ -70,27 +67,6 @@ impl TlsFiles {
     pub fn in_folder(folder: &std::path::Path) -> Self {
         Self { ca: folder.join("ca.pem"), cert: folder.join("cert.pem"), key: folder.join("key.pem") }
     }
-}
-
-/// What the operator of a host allows to jobs. By default nothing of the host is within their reach.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[non_exhaustive]
-pub struct Allow {
-    /// Folders of the host that jobs may mount, with all that is below them.
-    pub bind_mounts: BTreeSet<PathBuf>,
-    /// Named volumes that jobs may mount.
-    pub volumes: BTreeSet<String>,
-    /// Networks of the host that jobs may join by name.
-    pub networks: BTreeSet<String>,
-    /// Whether jobs may use the host's own network.
-    pub host_network: bool,
-    /// Whether jobs may run under the engine's own security profile instead of Longshore's.
-    pub platform_profile: bool,
-    /// Capabilities, such as `NET_RAW`, that jobs may add to the default profile.
-    pub capabilities: BTreeSet<String>,
-    /// OCI runtimes of the engine that jobs may choose.
-    pub runtimes: BTreeSet<String>,
 }
 
 /// What only Docker knows of a job: the template's `executor_options.docker` section.
@@ -156,7 +132,7 @@ mod tests {
         let config = |value| DockerConfig::from_value(&value).unwrap_err().to_string();
         let options = |value| DockerOptions::from_value(Some(&value)).unwrap_err().to_string();
         assert!(config(json!({ "log_cap": "lots" })).starts_with("executor_config.log_cap: "));
-        assert!(config(json!({ "allow": { "volumes": 1 } })).starts_with("executor_config.allow.volumes: "));
+        assert!(config(json!({ "tls": { "ca": 1 } })).starts_with("executor_config.tls.ca: "));
         assert!(
             config(json!({ "hots": "" })).starts_with("executor_config: unknown field `hots`, expected one of `host`")
         );

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use longshore_core::{
-    Capabilities, Capability, CheckedJob, ContainerExecutor, Error, ErrorKind, EventStream, ExecutionHandle,
+    Allow, Capabilities, Capability, CheckedJob, ContainerExecutor, Error, ErrorKind, EventStream, ExecutionHandle,
     ExecutionHost, ExecutionStatus, ExecutorContext, ExecutorType, Finding, Harvest, Health, HostFacts, HostName,
     LaunchIdempotency, LaunchRequest, LaunchSearch, LogPage, LogQuery, OwnedExecution, Owner, Plan, Progress, Result,
     StopRequest, Termination,
@@ -44,6 +44,7 @@ pub struct DockerExecutor {
     host: HostName,
     capabilities: Capabilities,
     config: DockerConfig,
+    allow: Allow,
     context: ExecutorContext,
     folder: PathBuf,
     engine: SharedEngine,
@@ -68,6 +69,7 @@ impl DockerExecutor {
             events: Events::new(engine.clone(), host.name.clone(), context.clock.clone()),
             engine,
             config,
+            allow: host.allow.clone(),
             context: context.clone(),
             facts: Mutex::default(),
             executions: Mutex::default(),
@@ -236,7 +238,7 @@ impl ContainerExecutor for DockerExecutor {
             Error::new(ErrorKind::Unavailable, "nothing has been discovered of this host yet; discover first")
                 .with_operation("plan")
         })?;
-        plan::plan(job, self, &self.config, &facts)
+        plan::plan(job, self, &self.config, &self.allow, &facts)
     }
 
     async fn prepare(&self, request: &LaunchRequest, progress: Progress) -> Result<()> {

@@ -18,7 +18,7 @@ mod stop;
 mod transport;
 mod usage;
 
-pub use config::{Allow, DockerConfig, DockerOptions, TlsFiles};
+pub use config::{DockerConfig, DockerOptions, TlsFiles};
 pub use executor::DockerExecutor;
 pub use image::load_image;
 

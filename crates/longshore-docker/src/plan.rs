@@ -1,13 +1,13 @@
 //! What this host will do for a job: decided over its facts, its operator's allow-list and Docker's own limits.
 
 use longshore_core::{
-    ByteSize, CheckedJob, ContainerExecutor, Error, ErrorKind, HostFacts, HostSettings, JobTemplate, Mount,
-    MountSource, Network, Plan, Result, SecretDelivery, SecretReference, SecurityProfile,
+    Allow, ByteSize, CheckedJob, ContainerExecutor, Error, ErrorKind, HostFacts, HostSettings, JobTemplate, Network,
+    Plan, Result, SecretDelivery, SecretReference, SecurityProfile,
 };
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use crate::{
-    config::{Allow, DockerConfig, DockerOptions},
+    config::{DockerConfig, DockerOptions},
     mapping::{
         create::Frozen,
         facts::{DEFAULT_LOG_DRIVER, EXACT_LOG_DRIVERS, LIMITS, LOG_DRIVERS, RUNTIMES, detail_has, keeps_every_byte},
@@ -22,12 +22,14 @@ pub(crate) fn plan(
     job: &CheckedJob<'_>,
     executor: &dyn ContainerExecutor,
     config: &DockerConfig,
+    allow: &Allow,
     facts: &HostFacts,
 ) -> Result<Plan> {
     let template = job.template();
     let options = DockerOptions::from_value(template.executor_options.get(executor.executor_type()))
         .map_err(|error| error.with_operation("plan"))?;
-    refuse_unallowed(template, &options, &config.allow)?;
+    allow.check(template)?;
+    refuse_unallowed(&options, allow)?;
     refuse_impossible(template, &options, facts)?;
     let frozen = Frozen { log_driver: log_driver(config, facts), pids_limit: config.pids_limit, options };
     let settings = serde_json::to_value(&frozen)
@@ -76,51 +78,20 @@ fn grant(plan: &mut Plan, config: &DockerConfig, frozen: &Frozen) {
     }
 }
 
-/// What the operator of the host has not allowed.
-fn refuse_unallowed(template: &JobTemplate, options: &DockerOptions, allow: &Allow) -> Result<()> {
-    for mount in &template.mounts {
-        refuse_mount(mount, allow)?;
-    }
-    match &template.network {
-        Some(Network::Host) if !allow.host_network => {
-            return Err(unallowed("network", "host", "allow.host_network = true"));
-        }
-        Some(Network::Named(name)) if !allow.networks.contains(name.as_str()) => {
-            return Err(unallowed("network", name.as_str(), "the network's name in allow.networks"));
-        }
-        _ => {}
-    }
-    if template.security == SecurityProfile::Platform && !allow.platform_profile {
-        return Err(unallowed("security", "platform", "allow.platform_profile = true"));
-    }
+/// What the operator of the host has not allowed of what only Docker knows.
+fn refuse_unallowed(options: &DockerOptions, allow: &Allow) -> Result<()> {
     if let Some(runtime) = options.runtime.as_ref().filter(|runtime| !allow.runtimes.contains(*runtime)) {
-        return Err(unallowed("executor_options.docker.runtime", runtime, "the runtime's name in allow.runtimes"));
+        let field = "executor_options.docker.runtime";
+        return Err(Allow::refusal(field, runtime, "the runtime's name in allow.runtimes"));
     }
     match options.add_capabilities.iter().find(|capability| !allow.capabilities.contains(*capability)) {
-        Some(capability) => Err(unallowed(
+        Some(capability) => Err(Allow::refusal(
             "executor_options.docker.add_capabilities",
             capability,
             "the capability's name in allow.capabilities",
         )),
         None => Ok(()),
     }
-}
-
-fn refuse_mount(mount: &Mount, allow: &Allow) -> Result<()> {
-    match &mount.source {
-        MountSource::Bind(path) if allow.bind_mounts.iter().any(|allowed| Path::new(path).starts_with(allowed)) => {
-            Ok(())
-        }
-        MountSource::Bind(path) => Err(unallowed("mounts", path, "the folder, or one above it, in allow.bind_mounts")),
-        MountSource::Volume(name) if allow.volumes.contains(name.as_str()) => Ok(()),
-        MountSource::Volume(name) => Err(unallowed("mounts", name.as_str(), "the volume's name in allow.volumes")),
-        _ => Err(unallowed("mounts", &mount.target, "a bind mount or a volume in its place")),
-    }
-}
-
-fn unallowed(field: &str, value: &str, way_out: &str) -> Error {
-    let message = format!("{field} = {value:?} is not allowed on this host; its operator can allow it with {way_out}");
-    Error::new(ErrorKind::Unsupported, message).with_operation("plan")
 }
 
 /// What Docker can't do, or this engine.

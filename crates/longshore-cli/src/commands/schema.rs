@@ -7,10 +7,11 @@ use crate::RunReport;
 
 type MakeSchema = fn() -> Schema;
 
-const SCHEMAS: [(&str, &str, MakeSchema); 12] = [
+const SCHEMAS: [(&str, &str, MakeSchema); 13] = [
     ("job", "one requested run", || schema_for!(longshore::ContainerJob)),
     ("template", "the reusable description of a job", || schema_for!(longshore::JobTemplate)),
     ("host", "a configured place to run", || schema_for!(longshore::ExecutionHost)),
+    ("allow", "what the operator of a host allows to jobs", || schema_for!(longshore::Allow)),
     ("facts", "what an executor has found out about its host", || schema_for!(longshore::HostFacts)),
     ("capabilities", "what an executor can do", || schema_for!(longshore::Capabilities)),
     ("plan", "asked, granted, dropped: what `run --dry-run --json` prints", || schema_for!(longshore::Plan)),

@@ -38,16 +38,21 @@ pub(crate) async fn load(socket: &Path) -> Result<()> {
     longshore_docker::load_image(&config, longshore_probe::image_archive(IMAGE).into()).await
 }
 
-/// An executor for the engine at the given address, with further settings of the host.
-pub(crate) fn executor(address: &str, settings: Value, state: &Path) -> Result<Arc<dyn ContainerExecutor>> {
+/// An executor for the engine at the given address, with further settings of the host; `allow` is the operator's.
+pub(crate) fn executor(address: &str, mut settings: Value, state: &Path) -> Result<Arc<dyn ContainerExecutor>> {
+    let allow = settings.as_object_mut().and_then(|settings| settings.remove("allow")).unwrap_or_else(|| json!({}));
     let mut config = json!({ "host": address });
     if let (Value::Object(config), Value::Object(settings)) = (&mut config, settings) {
         config.extend(settings);
     }
     let mut registry = ExecutorRegistry::new();
     longshore_docker::register(&mut registry);
-    let host =
-        ExecutionHost::builder().name("kit".parse()?).executor_type("docker".parse()?).executor_config(config).build();
+    let host = ExecutionHost::builder()
+        .name("kit".parse()?)
+        .executor_type("docker".parse()?)
+        .executor_config(config)
+        .allow(serde_json::from_value(allow).unwrap())
+        .build();
     registry.build(&host, &ExecutorContext::new(state))
 }
 
