@@ -6,7 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, num::NonZeroU32};
 
-use crate::{Allow, ByteSize, Cpu, ExecutorType, HostName, LabelKey, LabelValue, Platform};
+use crate::{
+    Allow, ByteSize, Cpu, Error, ErrorKind, ExecutorType, HostName, LabelKey, LabelValue, Platform, Region, Residency,
+    Result,
+};
 
 /// One configured place to run. One executor instance serves one host.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Builder)]
@@ -34,8 +37,10 @@ pub struct ExecutionHost {
     pub weight: u32,
     /// Where it stands, in its provider's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[builder(into)]
-    pub region: Option<String>,
+    pub region: Option<Region>,
+    /// Under whose law data stays there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub residency: Option<Residency>,
     /// Labels for rules.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[builder(default)]
@@ -113,6 +118,19 @@ impl Health {
     #[must_use]
     pub const fn new(findings: Vec<Finding>) -> Self {
         Self { findings }
+    }
+
+    /// What is not good, if anything is.
+    ///
+    /// # Errors
+    /// `Unavailable`, naming every finding that is not good.
+    pub fn into_result(self) -> Result<()> {
+        let bad = self.findings.iter().filter(|finding| !finding.good);
+        let bad: Vec<String> = bad.map(|finding| format!("{}: {}", finding.subject, finding.detail)).collect();
+        if bad.is_empty() {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Unavailable, bad.join("; ")).with_operation("check_health"))
     }
 
     /// True when every finding is good.

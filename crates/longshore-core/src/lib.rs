@@ -6,7 +6,11 @@
 
 pub mod clock;
 pub mod layers;
+pub mod price;
 pub mod registry;
+pub mod route;
+#[cfg(feature = "rules")]
+pub mod rules;
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -40,8 +44,8 @@ pub use ids::{ContainerName, ExecutorType, HostName, JobId, LaunchToken, Owner};
 pub use job::{
     CheckedJob, ContainerJob, Demand, EnvName, EnvVar, GpuRequest, GroupMembership, ImageReference, ImageSource,
     JobName, JobOverrides, JobTemplate, LabelKey, LabelValue, Mount, MountSource, Network, NetworkAlias, NetworkName,
-    Platform, PreferredExecutor, Principal, PullPolicy, RegistryCredentials, Resources, SecretBinding, SecretDelivery,
-    SecretName, SecretReference, SecurityProfile, Tmpfs, VolumeName,
+    Placement, Platform, PreferredExecutor, Principal, PullPolicy, Region, RegistryCredentials, Residency, Resources,
+    SecretBinding, SecretDelivery, SecretName, SecretReference, SecurityProfile, Tmpfs, VolumeName,
 };
 pub use launch::{ExecutionHandle, LaunchRequest, LaunchSearch, OwnedExecution};
 pub use logs::{LogCompleteness, LogCursor, LogPage, LogQuery, LogRecord, LogStream};

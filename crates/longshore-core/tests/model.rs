@@ -151,7 +151,7 @@ fn a_wrong_secret_reference_is_not_shown() {
 fn overrides_replace_what_they_name_and_nothing_else() {
     let template: JobTemplate = serde_json::from_value(full()).unwrap();
     let mut job = ContainerJob::new(template.clone(), "2026-01-01T00:00:00Z".parse().unwrap());
-    assert_eq!(job.resolved_template(), template);
+    assert_eq!(*job.resolved_template(), template);
     job.overrides = Some(
         JobOverrides::builder()
             .args(["--slow".to_owned()])
@@ -159,7 +159,7 @@ fn overrides_replace_what_they_name_and_nothing_else() {
             .resources(Resources::builder().memory(ByteSize::from_mib(1)).build())
             .build(),
     );
-    let resolved = job.resolved_template();
+    let resolved = job.resolved_template().into_owned();
     assert_eq!((resolved.command, resolved.args), (template.command, vec!["--slow".to_owned()]));
     assert_eq!(resolved.env, vec![EnvVar::new("A", "3").unwrap(), EnvVar::new("B", "4").unwrap()]);
     assert_eq!(

@@ -4,13 +4,13 @@ use bon::Builder;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use super::{EnvVar, JobTemplate, LabelKey, LabelValue, Resources};
 use crate::{HostName, JobId, units::duration};
 
 /// One requested run: a template, what this run changes in it, and who asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Builder)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, Builder)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ContainerJob {
@@ -43,17 +43,16 @@ impl ContainerJob {
 
     /// The template with this run's changes applied.
     #[must_use]
-    pub fn resolved_template(&self) -> JobTemplate {
+    pub fn resolved_template(&self) -> Cow<'_, JobTemplate> {
+        let Some(overrides) = &self.overrides else { return Cow::Borrowed(&self.template) };
         let mut template = self.template.clone();
-        if let Some(overrides) = &self.overrides {
-            overrides.apply(&mut template);
-        }
-        template
+        overrides.apply(&mut template);
+        Cow::Owned(template)
     }
 }
 
 /// What one run changes in its template. What is absent stays as the template has it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Builder)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, Builder)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct JobOverrides {
@@ -104,7 +103,7 @@ impl JobOverrides {
 }
 
 /// Somebody who asks for jobs: a name and groups, for routing rules and for the record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Builder)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, Builder)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Principal {
@@ -118,7 +117,7 @@ pub struct Principal {
 }
 
 /// Where a job's author would like it to run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Builder)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, Builder)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct PreferredExecutor {
@@ -131,7 +130,7 @@ pub struct PreferredExecutor {
 }
 
 /// A job's place in a group: a job array is as many jobs as it has members.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Builder)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, Builder)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct GroupMembership {

@@ -1,10 +1,12 @@
 //! What a job demands of its executor, and the check that nothing demanded is ever ignored.
 
+use std::borrow::Cow;
+
 use super::{
     ContainerJob, ImageSource, JobTemplate, MountSource, Network, PullPolicy, Resources, SecretDelivery,
     SecurityProfile,
 };
-use crate::{Capabilities, Capability, ContainerExecutor, Error, ErrorKind, Result, plan::Grant};
+use crate::{Capabilities, Capability, ContainerExecutor, Error, ErrorKind, ExecutionHost, Result, plan::Grant};
 
 /// One demand of a job: the capability that answers it, the field that makes it, and what it asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,12 +22,13 @@ pub struct Demand {
 
 /// A job whose fields are valid and whose every demand is one that the executor declares.
 ///
-/// Only [`CheckedJob::new`] makes one, and [`ContainerExecutor::plan`] takes nothing else: that is how core
+/// Only [`CheckedJob::new`] and [`CheckedJob::placed`] make one, and [`ContainerExecutor::plan`] takes nothing else: that is how core
 /// refuses what an executor does not know, before the executor could overlook it.
+///
+/// It holds the resolved template and nothing else of the job, so that a plan can't depend on anything else.
 #[derive(Debug, Clone)]
 pub struct CheckedJob<'a> {
-    job: &'a ContainerJob,
-    template: JobTemplate,
+    template: Cow<'a, JobTemplate>,
     demands: Vec<Demand>,
 }
 
@@ -34,27 +37,41 @@ impl<'a> CheckedJob<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] with every broken rule, or [`ErrorKind::Unsupported`] with every demand that the
-    /// executor does not declare.
+    /// executor does not declare. A job that asks for a place is one for [`CheckedJob::placed`].
     pub fn new(job: &'a ContainerJob, executor: &dyn ContainerExecutor) -> Result<Self> {
         let template = job.resolved_template();
+        if template.placement.is_anywhere() {
+            return Self::checked(template, executor);
+        }
+        let asked = template.placement.asked();
+        let message = format!(
+            "placement asks for {asked}, which only a configured host can answer; route the job, or tell its host"
+        );
+        Err(Error::new(ErrorKind::Unsupported, message).with_operation("plan"))
+    }
+
+    /// The same for a resolved template on a host whose place is known.
+    ///
+    /// # Errors
+    /// As [`CheckedJob::new`]; `Unsupported` too when the host is not where the job may run.
+    pub fn placed(template: &'a JobTemplate, executor: &dyn ContainerExecutor, host: &ExecutionHost) -> Result<Self> {
+        template.placement.check(host)?;
+        Self::checked(Cow::Borrowed(template), executor)
+    }
+
+    fn checked(template: Cow<'a, JobTemplate>, executor: &dyn ContainerExecutor) -> Result<Self> {
         template
             .check()
             .map_err(|violations| Error::new(ErrorKind::Invalid, violations.to_string()).with_operation("plan"))?;
         let demands = demands(&template);
-        let checked = Self { job, template, demands };
+        let checked = Self { template, demands };
         checked.refuse_undeclared(executor.capabilities(), executor)?;
         Ok(checked)
     }
 
-    /// The job.
-    #[must_use]
-    pub const fn job(&self) -> &ContainerJob {
-        self.job
-    }
-
     /// The job's template with its overrides applied.
     #[must_use]
-    pub const fn template(&self) -> &JobTemplate {
+    pub fn template(&self) -> &JobTemplate {
         &self.template
     }
 
@@ -114,6 +131,8 @@ fn demands(template: &JobTemplate) -> Vec<Demand> {
         stop_signal,
         stop_grace,
         security,
+        // The host answers it: `CheckedJob` checks it before anything else.
+        placement: _,
         log_cap: _,
         executor_options: _,
     } = template;

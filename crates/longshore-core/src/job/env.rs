@@ -22,7 +22,7 @@ parsed_name! {
 }
 
 /// One environment variable. The value may hold anything but a NUL byte, line breaks included.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EnvVar {
     /// The variable's name.

@@ -195,7 +195,7 @@ fn valid_digest(digest: &str) -> bool {
 }
 
 /// When an image is fetched from its registry before a launch.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum PullPolicy {
@@ -227,7 +227,7 @@ impl FromStr for PullPolicy {
 }
 
 /// Credentials for the image's registry: the user's name, and where the password or token is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RegistryCredentials {

@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use crate::{ByteSize, Cpu};
 
 /// The resources that a job asks for. What is absent is left to the host's default.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Builder)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, Builder)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Resources {
@@ -30,7 +30,7 @@ pub struct Resources {
 }
 
 /// Graphics processors.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Builder)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, Builder)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct GpuRequest {

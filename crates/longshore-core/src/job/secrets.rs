@@ -81,7 +81,7 @@ impl FromStr for SecretReference {
 text_serde!(SecretReference, "env:NAME, file:PATH or provider:REFERENCE.");
 
 /// How a secret reaches the job.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum SecretDelivery {
@@ -93,7 +93,7 @@ pub enum SecretDelivery {
 }
 
 /// One secret of a job: its name there, where its value is kept, how it is delivered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SecretBinding {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    EnvVar, ImageSource, Mount, Network, NetworkAlias, Platform, PullPolicy, RegistryCredentials, Resources,
+    EnvVar, ImageSource, Mount, Network, NetworkAlias, Placement, Platform, PullPolicy, RegistryCredentials, Resources,
     SecretBinding, SecretDelivery, SecurityProfile, Tmpfs, mounts::absolute_path,
 };
 use crate::{
@@ -102,7 +102,7 @@ impl From<LabelValue> for String {
 ///
 /// Only `name` and `image` are needed. What is absent is left out when stored, so that a later field changes
 /// no stored bytes; what is unknown is refused when read, so that no demand is ever ignored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Builder)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, Builder)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct JobTemplate {
@@ -198,6 +198,10 @@ pub struct JobTemplate {
     #[serde(default, skip_serializing_if = "is_default")]
     #[builder(default)]
     pub security: SecurityProfile,
+    /// Where it may run; by default anywhere.
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[builder(default)]
+    pub placement: Placement,
     /// How many bytes of log are kept, stdout and stderr together; what goes beyond is cut off visibly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_cap: Option<ByteSize>,

@@ -69,7 +69,8 @@ impl ContainerExecutor for TracingLayer {
     }
 
     fn plan(&self, job: &CheckedJob<'_>) -> Result<Plan> {
-        debug_span!("plan", host = %self.inner.host(), job = %job.job().id).in_scope(|| self.inner.plan(job))
+        debug_span!("plan", host = %self.inner.host(), template = %job.template().name)
+            .in_scope(|| self.inner.plan(job))
     }
 
     async fn prepare(&self, request: &LaunchRequest, progress: Progress) -> Result<()> {

@@ -11,8 +11,8 @@ mod wait;
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    CheckedJob, Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutionHandle, Harvest, HostName,
-    LaunchRequest, LogCompleteness, Owner, Plan, Progress, Result, SystemClock,
+    CheckedJob, Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutionHandle, ExecutionHost, Harvest,
+    HostName, LaunchRequest, LogCompleteness, Owner, Plan, Progress, Result, SystemClock,
 };
 
 pub use follow::follow_logs;
@@ -54,6 +54,7 @@ fn stopped_before_launch(operation: &'static str) -> Error {
 pub struct Runner {
     pub(crate) executor: Arc<dyn ContainerExecutor>,
     pub(crate) clock: Arc<dyn Clock>,
+    place: Option<ExecutionHost>,
     owner: Option<Owner>,
     pub(crate) patience: Patience,
     time_to_send: Duration,
@@ -68,6 +69,7 @@ impl Runner {
         Self {
             executor,
             clock: Arc::new(SystemClock),
+            place: None,
             owner: None,
             patience: Patience::default(),
             time_to_send: Duration::from_secs(3600),
@@ -75,6 +77,12 @@ impl Runner {
             keep: false,
             stop: StopSwitch::new(),
         }
+    }
+
+    /// The host that the executor serves, for jobs that ask for a place.
+    pub fn on(mut self, host: ExecutionHost) -> Self {
+        self.place = Some(host);
+        self
     }
 
     /// The installation that owns what is created.
@@ -121,7 +129,11 @@ impl Runner {
         if self.executor.facts().is_none() {
             self.executor.discover().await?;
         }
-        let checked = CheckedJob::new(job, self.executor.as_ref())?;
+        let template = job.resolved_template();
+        let checked = match &self.place {
+            Some(host) => CheckedJob::placed(&template, self.executor.as_ref(), host)?,
+            None => CheckedJob::new(job, self.executor.as_ref())?,
+        };
         self.executor.plan(&checked)
     }
 

@@ -1,16 +1,16 @@
 //! What a flawed executor makes of the truth.
 
 use longshore_core::{
-    Cause, CheckedJob, Error, ErrorKind, Evidence, ExecutionHandle, ExecutionStatus, Harvest, JobId, LaunchRequest,
-    LaunchToken, LogCompleteness, LogPage, LogQuery, LogStream, LogSummary, OwnedExecution, Plan, Result,
-    SecretReference, Signal, Termination, Usage,
+    Cause, CheckedJob, ContainerJob, Error, ErrorKind, Evidence, ExecutionHandle, ExecutionStatus, Harvest, JobId,
+    LaunchRequest, LaunchToken, LogCompleteness, LogPage, LogQuery, LogStream, LogSummary, OwnedExecution, Plan,
+    Result, SecretReference, Signal, Termination, Timestamp, Usage,
 };
 
 use super::{Flaw, Flawed, locked};
 
 impl Flawed {
     pub(super) fn planned(&self, job: &CheckedJob<'_>) -> Result<Plan> {
-        let mut changed = job.job().clone();
+        let mut changed = ContainerJob::new(job.template().clone(), Timestamp::UNIX_EPOCH);
         match self.flaw {
             Flaw::IgnoresOptions => changed.template.executor_options.clear(),
             Flaw::ForgetsVariables => changed.template.env.clear(),

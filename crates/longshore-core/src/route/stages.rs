@@ -1,0 +1,209 @@
+//! The walk through the stages, from a job to a decision.
+
+use jiff::Timestamp;
+use std::{borrow::Cow, cmp::Ordering, ops::ControlFlow, sync::Arc};
+
+use crate::{
+    JobTemplate,
+    route::{
+        Candidate, Policy, Rejection, RejectionKind, Route, RouteDecision, RouteOutcome, RouteRequest, RoutingSnapshot,
+        RuleNote, Stage, StageKind, Target, Verdict,
+        judge::Judge,
+        memo::Planned,
+        policy::{draw, load},
+        rule::RuleView,
+    },
+};
+
+impl RoutingSnapshot {
+    /// Decides where the job goes. Pure: the same snapshot and request give the same answer.
+    #[must_use]
+    pub fn route(&self, request: &RouteRequest<'_>) -> Route {
+        let template = request.job.resolved_template();
+        let view = RuleView::new(self, request, &template);
+        let mut walk = Walk::new(self, request, &template, &view);
+        let done = walk.all_stages(&view);
+        walk.finish(done)
+    }
+}
+
+/// What a walk ends with before its last stage.
+enum Done {
+    Chosen { at: usize, reason: String, planned: Arc<Planned> },
+    Waits { reason: String, until: Option<Timestamp> },
+}
+
+struct Walk<'a> {
+    snapshot: &'a RoutingSnapshot,
+    request: &'a RouteRequest<'a>,
+    judge: Judge<'a>,
+    stages: Vec<Stage>,
+    notes: Vec<RuleNote>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(
+        snapshot: &'a RoutingSnapshot,
+        request: &'a RouteRequest<'a>,
+        template: &'a JobTemplate,
+        view: &RuleView<'a>,
+    ) -> Self {
+        let budgets = snapshot.table.budgets.iter().filter(|budget| view.counts(budget)).collect();
+        let memo = snapshot.memo.of(template);
+        let judge = Judge { snapshot, template, memo, now: request.now, budgets };
+        Self { snapshot, request, judge, stages: Vec::new(), notes: Vec::new() }
+    }
+
+    fn all_stages(&mut self, view: &RuleView<'a>) -> ControlFlow<Done> {
+        let table = Arc::clone(&self.snapshot.table);
+        if let Some(target) = &self.request.bound {
+            return self.stage(StageKind::Bound, target, &table.covered(target), "named by the caller", false);
+        }
+        if let Some(wish) = &self.request.job.preferred_executor {
+            let target = table.resolve(wish.host.as_str()).unwrap_or_else(|| Target::Host(wish.host.clone()));
+            let (kind, reason) = if wish.required {
+                (StageKind::Bound, "the job requires it")
+            } else {
+                (StageKind::Preferred, "the job prefers it")
+            };
+            let stage = self.stage(kind, &target, &table.covered(&target), reason, false);
+            if wish.required || stage.is_break() {
+                return stage;
+            }
+        }
+        for (rule, covered) in &table.rules {
+            match view.holds(&rule.condition, covered, &self.judge) {
+                Ok(true) => {
+                    self.stage(StageKind::Rule(rule.name.clone()), &rule.target, covered, &rule.reason, rule.spill)?;
+                }
+                Ok(false) => {}
+                Err(why) => self.notes.push(RuleNote { rule: rule.name.clone(), why }),
+            }
+        }
+        if let Some((target, covered)) = &table.default {
+            self.stage(StageKind::Default, target, covered, "the default", false)?;
+        }
+        for (place, (target, covered)) in (1..).zip(&table.fallback) {
+            self.stage(StageKind::Fallback(place), target, covered, "the fallback chain", false)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Judges every host of a stage, and ends the walk when one is chosen or the job is to wait for one.
+    fn stage(
+        &mut self,
+        kind: StageKind,
+        target: &Target,
+        covered: &[usize],
+        reason: &str,
+        spill: bool,
+    ) -> ControlFlow<Done> {
+        let verdicts: Vec<_> = covered.iter().map(|at| (*at, self.judge.judge(*at, target.is_by_name()))).collect();
+        let chosen = self.choose(&verdicts);
+        let full = verdicts.iter().find_map(|(at, verdict)| match verdict {
+            Err(rejection) if rejection.kind == RejectionKind::Full && !spill => Some((*at, rejection.why.clone())),
+            _ => None,
+        });
+        let until = verdicts.iter().filter_map(|(_, verdict)| verdict.as_ref().err()?.until).min();
+        let reason = if covered.is_empty() { self.missing(target, reason) } else { Cow::Borrowed(reason) };
+        let done = match (chosen, full) {
+            (Some((at, planned)), _) => {
+                ControlFlow::Break(Done::Chosen { at, reason: reason.clone().into_owned(), planned })
+            }
+            (None, Some((at, why))) => {
+                let reason = format!("waits for {}, which is {why}", self.name(at));
+                ControlFlow::Break(Done::Waits { reason, until })
+            }
+            (None, None) => ControlFlow::Continue(()),
+        };
+        let chosen_at = if let ControlFlow::Break(Done::Chosen { at, .. }) = &done { Some(*at) } else { None };
+        let candidates = verdicts.into_iter().map(|(at, verdict)| Candidate {
+            host: self.snapshot.table.hosts[at].host.name.clone(),
+            verdict: match verdict {
+                Ok(_) if chosen_at == Some(at) => Verdict::Chosen,
+                Ok(_) => Verdict::Passed,
+                Err(rejection) => Verdict::Rejected(rejection),
+            },
+        });
+        let candidates = candidates.collect();
+        self.stages.push(Stage { kind, target: target.clone(), reason: reason.into_owned(), candidates });
+        done
+    }
+
+    fn missing(&self, target: &Target, reason: &str) -> Cow<'static, str> {
+        Cow::Owned(format!("{reason}; {target} is not configured: {}", self.snapshot.table.available()))
+    }
+
+    fn name(&self, at: usize) -> &'a str {
+        self.snapshot.table.hosts[at].host.name.as_str()
+    }
+
+    /// The host that the policy prefers among those that would do.
+    fn choose(&self, verdicts: &[(usize, Result<Arc<Planned>, Rejection>)]) -> Option<(usize, Arc<Planned>)> {
+        let table = &self.snapshot.table;
+        let passed = verdicts.iter().filter_map(|(at, verdict)| Some((*at, verdict.as_ref().ok()?)));
+        let best = passed.map(|(at, planned)| (at, planned, draw(self.request.job.id, &table.hosts[at].host))).min_by(
+            |(a, planned_a, draw_a), (b, planned_b, draw_b)| {
+                self.by_policy((*a, planned_a), (*b, planned_b)).then(draw_a.total_cmp(draw_b)).then(a.cmp(b))
+            },
+        );
+        best.map(|(at, planned, _)| (at, Arc::clone(planned)))
+    }
+
+    fn by_policy(&self, (a, planned_a): (usize, &Planned), (b, planned_b): (usize, &Planned)) -> Ordering {
+        let (table, states) = (&self.snapshot.table, &self.snapshot.states);
+        match table.policy {
+            Policy::Weighted => Ordering::Equal,
+            Policy::Cheapest => table.prices.compare(&planned_a.estimate, &planned_b.estimate),
+            Policy::LeastLoaded => {
+                load(&table.hosts[a].host, &states[a]).total_cmp(&load(&table.hosts[b].host, &states[b]))
+            }
+        }
+    }
+
+    fn finish(self, done: ControlFlow<Done>) -> Route {
+        let mut notices = Vec::new();
+        let mut route = (None, None);
+        let outcome = match done {
+            ControlFlow::Break(Done::Chosen { at, reason, planned }) => {
+                let host = &self.snapshot.table.hosts[at];
+                notices = self.judge.warnings(at, &planned.estimate);
+                route = (Some(Arc::clone(&host.executor)), Some(planned.plan.clone()));
+                RouteOutcome::Chosen {
+                    host: host.host.name.clone(),
+                    executor: host.host.executor_type.clone(),
+                    reason,
+                    estimate: planned.estimate.cost().is_ok().then(|| planned.estimate.clone()),
+                }
+            }
+            ControlFlow::Break(Done::Waits { reason, until }) => RouteOutcome::NotNow { reason, ask_again_at: until },
+            ControlFlow::Continue(()) => self.nobody(),
+        };
+        let decision = RouteDecision {
+            job: self.request.job.id,
+            decided_at: self.request.now,
+            outcome,
+            stages: self.stages,
+            rule_notes: self.notes,
+            notices,
+        };
+        Route { decision, executor: route.0, plan: route.1 }
+    }
+
+    /// No stage had a host for the job.
+    fn nobody(&self) -> RouteOutcome {
+        let rejections = || {
+            self.stages.iter().flat_map(|stage| &stage.candidates).filter_map(|candidate| match &candidate.verdict {
+                Verdict::Rejected(rejection) if rejection.is_temporary() => Some(rejection),
+                _ => None,
+            })
+        };
+        if rejections().next().is_none() {
+            let missing = self.stages.iter().filter(|stage| stage.candidates.is_empty());
+            let missing: String = missing.map(|stage| format!("; {}", stage.reason)).collect();
+            return RouteOutcome::Never { reason: format!("no host can run this job{missing}") };
+        }
+        let ask_again_at = rejections().filter_map(|rejection| rejection.until).min();
+        RouteOutcome::NotNow { reason: "every host that could run this job is busy or ill".to_owned(), ask_again_at }
+    }
+}

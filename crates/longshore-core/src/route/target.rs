@@ -1,0 +1,47 @@
+//! What a rule, a default or a wish points at.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use crate::{ExecutionHost, ExecutorType, HostName};
+
+/// Where jobs are sent: a host by its name, or whichever host of a kind the policy chooses.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Target {
+    /// One host.
+    Host(HostName),
+    /// Any host of a kind of executor.
+    Executor(ExecutorType),
+    /// Any host.
+    Anywhere,
+}
+
+impl Target {
+    /// Whether the host is one that the target points at.
+    #[must_use]
+    pub fn covers(&self, host: &ExecutionHost) -> bool {
+        match self {
+            Self::Host(name) => host.name == *name,
+            Self::Executor(kind) => host.executor_type == *kind,
+            Self::Anywhere => true,
+        }
+    }
+
+    /// Whether the target names the one host that it means.
+    pub(super) const fn is_by_name(&self) -> bool {
+        matches!(self, Self::Host(_))
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(name) => write!(f, "host {name}"),
+            Self::Executor(kind) => write!(f, "executor {kind}"),
+            Self::Anywhere => f.write_str("any host"),
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Where jobs go, and why.
+
+#![cfg(feature = "rules")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod cases;
+mod decisions;
+mod properties;
+mod world;
