@@ -214,6 +214,12 @@ impl JobId {
         Self(Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos)))
     }
 
+    /// The id that is this UUID.
+    #[must_use]
+    pub const fn from_uuid(id: Uuid) -> Self {
+        Self(id)
+    }
+
     /// The id as a UUID.
     #[must_use]
     pub const fn as_uuid(&self) -> &Uuid {

@@ -24,9 +24,11 @@ mod ids;
 mod job;
 mod launch;
 mod logs;
+mod nearest;
 mod plan;
 mod run;
 mod secrets;
+mod section;
 mod signal;
 mod status;
 mod text;
@@ -49,6 +51,7 @@ pub use job::{
 };
 pub use launch::{ExecutionHandle, LaunchRequest, LaunchSearch, OwnedExecution};
 pub use logs::{LogCompleteness, LogCursor, LogPage, LogQuery, LogRecord, LogStream};
+pub use nearest::nearest;
 pub use plan::{Grant, HostSettings, Plan};
 pub use registry::{ExecutorContext, ExecutorKind, ExecutorRegistry};
 pub use run::{
@@ -56,6 +59,7 @@ pub use run::{
     StopLevel, StopSwitch, follow_logs, launch_once, run, wait,
 };
 pub use secrets::{LocalSecrets, SecretResolver};
+pub use section::read_section;
 pub use signal::Signal;
 pub use status::{Cause, Evidence, ExecutionStatus, JobStatus, StopReason, StopRequest, Termination};
 pub use units::{ByteSize, Cpu};

@@ -22,6 +22,15 @@ pub struct Plan {
     pub notices: Vec<String>,
     /// The host's own settings at the time of the plan.
     pub host_settings: HostSettings,
+    /// Whether it runs on capacity that the provider can take away at any time. Set by executors that launch on such
+    /// capacity; its price differs.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub spot: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// What became of one demand.
@@ -76,6 +85,7 @@ impl Plan {
             grants: job.grants(),
             notices: Vec::new(),
             host_settings,
+            spot: false,
         }
     }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 
 use crate::{
     Clock, ContainerExecutor, Error, ErrorKind, ExecutionHost, ExecutorType, LocalSecrets, Result, SecretResolver,
-    SystemClock,
+    SystemClock, nearest,
 };
 
 /// What an executor is given by the program that it is part of.
@@ -86,6 +86,7 @@ impl fmt::Debug for ExecutorKind {
 #[derive(Debug, Clone, Default)]
 pub struct ExecutorRegistry {
     kinds: BTreeMap<ExecutorType, ExecutorKind>,
+    absent: BTreeMap<ExecutorType, &'static str>,
 }
 
 impl ExecutorRegistry {
@@ -98,6 +99,12 @@ impl ExecutorRegistry {
     /// Adds a kind; one of the same name is replaced.
     pub fn register(&mut self, kind: ExecutorKind) {
         self.kinds.insert(kind.executor_type.clone(), kind);
+    }
+
+    /// Tells of a kind that this program was built without, and of what would add it: a name that is missed is then
+    /// answered with that.
+    pub fn tell_absent(&mut self, kind: ExecutorType, added_by: &'static str) {
+        self.absent.insert(kind, added_by);
     }
 
     /// The kinds, by name.
@@ -114,12 +121,16 @@ impl ExecutorRegistry {
         (kind.build)(host, context).map_err(|error| error.with_context("host", &host.name))
     }
 
-    fn unknown(&self, wanted: &ExecutorType) -> Error {
+    /// What is wrong with the name of a kind that is not registered: what there is instead, and what would add it.
+    #[must_use]
+    pub fn unknown(&self, wanted: &ExecutorType) -> Error {
         let known: Vec<&str> = self.kinds.keys().map(ExecutorType::as_str).collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        Error::new(
-            ErrorKind::Unsupported,
-            format!("there is no executor `{wanted}` in this program; available: {known}"),
-        )
+        let listed = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let way_out = match (self.absent.get(wanted), nearest(wanted.as_str(), known)) {
+            (Some(added_by), _) => format!("{added_by} adds it; available: {listed}"),
+            (None, Some(near)) => format!("did you mean `{near}`? available: {listed}"),
+            (None, None) => format!("available: {listed}"),
+        };
+        Error::new(ErrorKind::Unsupported, format!("there is no executor `{wanted}` in this program; {way_out}"))
     }
 }

@@ -46,16 +46,16 @@ fn the_built_in_prices_give_what_is_worked_out_by_hand() {
         used
     };
     let cases = [
-        // 1 × 0.04048 + 2 × 0.004445
-        ("fargate", "us-east-1", used(1000, 2 * GB, HOUR), "0.04937 USD"),
+        // 1 × 0.04048 + 2 × 0.004445: what Fargate calls 2 GB are the 2048 MiB that one asks for.
+        ("fargate", "us-east-1", used(1000, 2048 << 20, HOUR), "0.04937 USD"),
         // A minute at least: a sixtieth of the hour before.
-        ("fargate", "us-east-1", used(1000, 2 * GB, 1), "0.000822833333 USD"),
+        ("fargate", "us-east-1", used(1000, 2 * GIB, 1), "0.000822833333 USD"),
         // 60.001 s are charged as 61: 0.04937 / 3600 × 61
-        ("fargate", "us-east-1", used(1000, 2 * GB, 60_001), "0.000836547222 USD"),
-        ("fargate", "us-east-1", arm(used(1000, 2 * GB, HOUR)), "0.0395 USD"),
-        // 10 GB beyond the 20 that are included: 0.04937 + 10 × 0.000111
-        ("fargate", "us-east-1", stored(used(1000, 2 * GB, HOUR), 30 * GB), "0.05048 USD"),
-        ("fargate", "us-east-1", stored(used(1000, 2 * GB, HOUR), 20 * GB), "0.04937 USD"),
+        ("fargate", "us-east-1", used(1000, 2 * GIB, 60_001), "0.000836547222 USD"),
+        ("fargate", "us-east-1", arm(used(1000, 2 * GIB, HOUR)), "0.0395 USD"),
+        // 10 GiB beyond the 20 that are included: 0.04937 + 10 × 0.000111
+        ("fargate", "us-east-1", stored(used(1000, 2 * GIB, HOUR), 30 * GIB), "0.05048 USD"),
+        ("fargate", "us-east-1", stored(used(1000, 2 * GIB, HOUR), 20 * GIB), "0.04937 USD"),
         // 60 × (1 × 0.000018 + 0.5 × 0.000002)
         ("cloudrun", "us-central1", used(1000, GIB / 2, 100), "0.00114 USD"),
         // 90.1 s after rounding 90.05 up: 90.1 × (2 × 0.000018 + 4 × 0.000002)
@@ -64,8 +64,10 @@ fn the_built_in_prices_give_what_is_worked_out_by_hand() {
         ("scaleway", "fr-par", used(70, 128_000_000, 999), "0.000000828 EUR"),
         ("aci", "eastus", used(1000, GB, 10_000), "0.00015 USD"),
         // CPU comes with the memory: 0.1 × 0.0000166667 + 0.0000002
-        ("lambda", "us-east-1", used(250, GB, 100), "0.00000186667 USD"),
-        ("lambda", "us-east-1", arm(used(250, GB, 100)), "0.00000153334 USD"),
+        ("lambda", "us-east-1", used(250, GIB, 100), "0.00000186667 USD"),
+        ("lambda", "us-east-1", arm(used(250, GIB, 100)), "0.00000153334 USD"),
+        // 2 × 0.1 × 0.0000166667 + 0.0000002, whether the CPU is known or not
+        ("lambda", "us-east-1", used(0, 2048 << 20, 100), "0.00000353334 USD"),
     ];
     for (executor, region, used, expected) in cases {
         assert_eq!(total(sheet(executor, region), &used), expected, "{executor} {used:?}");
@@ -74,9 +76,17 @@ fn the_built_in_prices_give_what_is_worked_out_by_hand() {
 
 #[test]
 fn a_gigabyte_is_no_gibibyte() {
-    let per = |unit: &str| own(json!({"currency": "USD", "rates": {"memory": "1", "memory_unit": unit}}));
+    let per = |unit: &str| own(json!({"currency": "USD", "rates": {"vcpu": 0, "memory": "1", "memory_unit": unit}}));
     assert_eq!(total(&per("GiB"), &used(1000, GIB, 1000)), "1 USD");
     assert_eq!(total(&per("GB"), &used(1000, GIB, 1000)), "1.073741824 USD");
+    let stored = |price: Value| {
+        let mut job = used(1000, GIB, HOUR);
+        job.storage = ByteSize::from_bytes(3 * GIB);
+        total(&own(json!({"currency": "USD", "rates": {"vcpu": 0, "memory": 0}, "storage": price})), &job)
+    };
+    assert_eq!(stored(json!({"per_hour": 1})), "3 USD");
+    assert_eq!(stored(json!({"per_hour": 1, "included": GIB})), "2 USD");
+    assert_eq!(stored(json!({"per_hour": 1, "unit": "GB", "included": GIB})), "2.147483648 USD");
 }
 
 #[test]
@@ -89,6 +99,13 @@ fn a_machine_of_ones_own_is_charged_by_the_larger_share() {
     job.memory = None;
     assert_eq!(total(&machine, &job), "0.5 EUR");
     assert_eq!(total(&own(json!({"currency": "EUR", "cost_per_hour": 0})), &job), "0 EUR");
+    // Its disk and its graphics processors are in the price, and whoever has the latter has all of it.
+    job.memory = ByteSize::from_bytes(GIB);
+    job.storage = ByteSize::from_bytes(GIB);
+    assert_eq!(total(&machine, &job), "0.125 EUR");
+    let one = std::num::NonZeroU32::MIN;
+    job.gpu = Some(longshore_core::GpuRequest::builder().count(one).build());
+    assert_eq!(total(&machine, &job), "0.5 EUR");
 }
 
 #[test]
@@ -103,7 +120,11 @@ fn what_is_not_known_is_said_and_is_never_zero() {
         used
     };
     let fargate = sheet("fargate", "us-east-1");
-    let with_gpu = own(json!({"currency": "USD", "rates": {"vcpu": "1"}, "gpu_second": {"l4": "3"}}));
+    let stored = |mut used: Consumption| {
+        used.storage = ByteSize::from_bytes(1);
+        used
+    };
+    let with_gpu = own(json!({"currency": "USD", "rates": {"vcpu": "1", "memory": 0}, "gpu_second": {"l4": "3"}}));
     let cases = [
         (fargate, used(1000, GB, 1), None),
         (fargate, used(0, GB, 1), Some("resources.cpu")),
@@ -113,7 +134,7 @@ fn what_is_not_known_is_said_and_is_never_zero() {
         (&with_gpu, gpu(used(1000, GB, 1000), None), Some("name it")),
         (&with_gpu, gpu(used(1000, GB, 1000), Some("h100")), Some("known: l4")),
         (&own(json!({"currency": "USD"})), used(1000, GB, 1), Some("no price of CPU and memory")),
-        (&own(json!({"currency": "USD", "rates": {}})), used(1000, GB, 1), Some("no price of CPU and memory")),
+        (sheet("cloudrun", "us-east1"), stored(used(1000, GB, 1)), Some("set `storage` in the price")),
     ];
     for (sheet, used, expected) in cases {
         let estimate = sheet.cost(&used);
@@ -124,16 +145,65 @@ fn what_is_not_known_is_said_and_is_never_zero() {
         }
     }
     assert_eq!(total(&with_gpu, &gpu(used(1000, GB, 1000), Some("l4"))), "7 USD");
-    let halved = own(json!({"currency": "USD", "rates": {"vcpu": "1"}, "spot_factor": "0.5", "request": "1"}));
+    let halved =
+        own(json!({"currency": "USD", "rates": {"vcpu": "1", "memory": 0}, "spot_factor": "0.5", "request": "1"}));
     assert_eq!(total(&halved, &spot(used(1000, GB, 2000))), "2 USD");
 }
 
 #[test]
 fn an_amount_beyond_all_counting_is_unknown() {
-    let dear = own(json!({"currency": "USD", "rates": {"vcpu": "79228162514264337593543950335"}}));
+    let dear = own(json!({"currency": "USD", "rates": {"vcpu": "79228162514264337593543950335", "memory": 0}}));
     let mut job = used(64_000, GB, 0);
     job.duration = Duration::MAX;
     assert!(total(&dear, &job).starts_with("unknown: the "), "{}", total(&dear, &job));
+}
+
+#[test]
+fn both_rates_are_given() {
+    for rates in [json!({}), json!({"vcpu": 1}), json!({"memory": 1})] {
+        let found = serde_json::from_value::<PriceSheet>(json!({"currency": "USD", "rates": rates}));
+        assert!(found.unwrap_err().to_string().contains("missing field"), "{rates}");
+    }
+}
+
+#[test]
+fn what_is_left_of_a_month_is_never_below_nothing() {
+    let free = sheet("cloudrun", "us-central1").free.unwrap();
+    let left = |vcpu: i64, memory: i64| free.left(vcpu.into(), memory.into());
+    assert_eq!(left(0, 0), FreeLeft::new(240_000.into(), 450_000.into()));
+    assert_eq!(left(239_999, 460_000), FreeLeft::new(1.into(), 0.into()));
+    assert_eq!(left(-5, i64::MAX), FreeLeft::new(240_000.into(), 0.into()));
+    // 100 s are charged: (2 × 100 - 50) × 0.000018 + 0
+    let mut job = used(2000, GIB, 100_000);
+    job.free_left = left(239_950, 0);
+    assert_eq!(total(sheet("cloudrun", "us-central1"), &job), "0.0027 USD");
+}
+
+#[test]
+fn plans_on_capacity_that_can_be_taken_away_cost_what_the_factor_says() {
+    let host: longshore_core::ExecutionHost =
+        serde_json::from_value(json!({"name": "h", "executor_type": "docker"})).unwrap();
+    let plan = json!({
+        "executor_type": "docker", "host": "h", "grants": [], "host_settings": {"version": 1, "settings": null},
+        "template": {"name": "a", "image": "tool:1", "resources": {"cpu": "2", "memory": "1g"}, "run_timeout": "10s"},
+    });
+    let mut plan: longshore_core::Plan = serde_json::from_value(plan).unwrap();
+    assert!(!serde_json::to_string(&plan).unwrap().contains("spot"));
+    let price = json!({"currency": "USD", "rates": {"vcpu": 1, "memory": 0}, "spot_factor": "0.25"});
+    let book = PriceBook::new().with("h".parse().unwrap(), own(price));
+    let cost = |plan: &longshore_core::Plan, free: i64| {
+        let free = FreeLeft::new(free.into(), 0.into());
+        let actual = book.actual(&host, None, plan, Duration::from_secs(5), free);
+        let estimate = book.estimate(&host, None, plan, free);
+        (estimate.cost().unwrap().to_string(), actual.cost().unwrap().to_string())
+    };
+    assert_eq!(cost(&plan, 0), ("20 USD".to_owned(), "10 USD".to_owned()));
+    assert_eq!(cost(&plan, 4), ("16 USD".to_owned(), "6 USD".to_owned()));
+    plan.spot = true;
+    let stored = serde_json::to_string(&plan).unwrap();
+    assert!(stored.ends_with(",\"spot\":true}"), "{stored}");
+    assert_eq!(serde_json::from_str::<longshore_core::Plan>(&stored).unwrap(), plan);
+    assert_eq!(cost(&plan, 0), ("5 USD".to_owned(), "2.5 USD".to_owned()));
 }
 
 #[test]
@@ -162,7 +232,7 @@ fn currencies_meet_only_by_a_configured_rate() {
 
 fn sheet_of(price: &str) -> PriceSheet {
     let (amount, currency) = price.split_once(' ').unwrap();
-    own(json!({"currency": currency, "rates": {"vcpu": amount}}))
+    own(json!({"currency": currency, "rates": {"vcpu": amount, "memory": 0}}))
 }
 
 proptest! {

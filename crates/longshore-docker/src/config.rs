@@ -1,6 +1,6 @@
 //! How a host with a Docker Engine is configured.
 
-use longshore_core::{ByteSize, Error, ErrorKind, Result};
+use longshore_core::{ByteSize, Result, read_section};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, path::PathBuf};
@@ -108,18 +108,6 @@ impl DockerOptions {
     pub fn from_value(value: Option<&serde_json::Value>) -> Result<Self> {
         value.map_or_else(|| Ok(Self::default()), |value| read_section(value, "executor_options.docker"))
     }
-}
-
-fn read_section<T: serde::de::DeserializeOwned + Default>(value: &serde_json::Value, section: &str) -> Result<T> {
-    if value.is_null() {
-        return Ok(T::default());
-    }
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let key = error.path().to_string();
-        // What is unknown names itself.
-        let at = if key == "." || error.inner().to_string().contains(&key) { String::new() } else { format!(".{key}") };
-        Error::new(ErrorKind::Invalid, format!("{section}{at}: {}", error.inner()))
-    })
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use bon::Builder;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::{optional, required};
-use longshore_core::{ByteSize, Cause, Error, ErrorKind, LaunchRequest, Result, Violation};
+use longshore_core::{ByteSize, Cause, ErrorKind, LaunchRequest, Result, Violation, read_section};
 use longshore_probe::Program;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -153,9 +153,8 @@ impl Behaviour {
     /// `Invalid`, naming the field that is unknown or wrong.
     pub fn from_options(value: Option<&serde_json::Value>) -> Result<Self> {
         const SECTION: &str = "executor_options.mock";
-        let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(Self::default()) };
-        let options = Self::deserialize(value)
-            .map_err(|error| Error::new(ErrorKind::Invalid, format!("{SECTION}: {error}")).with_operation("plan"))?;
+        let Some(value) = value else { return Ok(Self::default()) };
+        let options: Self = read_section(value, SECTION).map_err(|error| error.with_operation("plan"))?;
         options.check().map_err(|rule| rule.within(format!("{SECTION}.script")))?;
         Ok(options)
     }

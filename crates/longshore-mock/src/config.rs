@@ -3,8 +3,8 @@
 use bon::Builder;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required;
 use longshore_core::{
-    ByteSize, Capabilities, Capability, Cpu, Error, ErrorKind, GpuRequest, ImageSource, LaunchIdempotency, NetworkName,
-    Platform, Result, SecretReference, Violation, Violations,
+    ByteSize, Capabilities, Capability, Cpu, GpuRequest, ImageSource, LaunchIdempotency, NetworkName, Platform, Result,
+    SecretReference, Violation, Violations, read_section,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -218,11 +218,7 @@ impl MockConfig {
     /// # Errors
     /// `Invalid`, naming the field that is unknown or wrong.
     pub fn from_value(value: &serde_json::Value) -> Result<Self> {
-        if value.is_null() {
-            return Ok(Self::default());
-        }
-        let config = Self::deserialize(value)
-            .map_err(|error| Error::new(ErrorKind::Invalid, format!("executor_config: {error}")))?;
+        let config: Self = read_section(value, "executor_config")?;
         config.check()?;
         Ok(config)
     }
@@ -250,6 +246,7 @@ impl MockConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use longshore_core::ErrorKind;
     use serde_json::json;
 
     #[test]

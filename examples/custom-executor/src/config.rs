@@ -1,8 +1,8 @@
 //! How a host that runs programs is configured.
 
-use longshore_core::{Error, ErrorKind, HostSettings, ImageSource, LaunchRequest, Result};
+use longshore_core::{Error, ErrorKind, HostSettings, ImageSource, LaunchRequest, Result, read_section};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
 
 /// The settings of one host.
@@ -76,11 +76,4 @@ impl ProgramsOptions {
     pub fn from_value(value: Option<&serde_json::Value>) -> Result<Self> {
         read_section(value.unwrap_or(&serde_json::Value::Null), "executor_options.programs")
     }
-}
-
-fn read_section<T: DeserializeOwned + Default>(value: &serde_json::Value, section: &str) -> Result<T> {
-    if value.is_null() {
-        return Ok(T::default());
-    }
-    T::deserialize(value).map_err(|error| Error::new(ErrorKind::Invalid, format!("{section}: {error}")))
 }

@@ -5,7 +5,7 @@ use std::{cmp::Ordering, collections::BTreeMap, time::Duration};
 
 use crate::{
     ExecutionHost, HostFacts, HostName, Plan,
-    price::{Consumption, Currency, Estimate, Money, PriceSheet, builtin, builtin::regions},
+    price::{Consumption, Currency, Estimate, FreeLeft, Money, PriceSheet, builtin, builtin::regions},
 };
 
 /// What currencies are worth in each other, as far as somebody has said so. None is built in.
@@ -116,11 +116,12 @@ impl PriceBook {
     }
 
     /// What the plan is expected to cost on its host: for the template's expected duration, else for its run timeout.
+    /// `free` is what is left of the month's free tier there; the default is nothing.
     #[must_use]
-    pub fn estimate(&self, host: &ExecutionHost, facts: Option<&HostFacts>, plan: &Plan) -> Estimate {
+    pub fn estimate(&self, host: &ExecutionHost, facts: Option<&HostFacts>, plan: &Plan, free: FreeLeft) -> Estimate {
         let template = &plan.template;
         match template.expected_duration.or(template.run_timeout) {
-            Some(duration) => self.actual(host, facts, plan, duration),
+            Some(duration) => self.actual(host, facts, plan, duration, free),
             None => {
                 let name = &template.name;
                 Estimate::unknown(format!("{name} has neither an expected_duration nor a run_timeout; set one"))
@@ -128,9 +129,17 @@ impl PriceBook {
         }
     }
 
-    /// What the plan has cost on its host after it ran for as long.
+    /// What the plan has cost on its host after it ran for as long. `free` is what was left of the month's free tier there
+    /// before; the default is nothing.
     #[must_use]
-    pub fn actual(&self, host: &ExecutionHost, facts: Option<&HostFacts>, plan: &Plan, duration: Duration) -> Estimate {
+    pub fn actual(
+        &self,
+        host: &ExecutionHost,
+        facts: Option<&HostFacts>,
+        plan: &Plan,
+        duration: Duration,
+        free: FreeLeft,
+    ) -> Estimate {
         let resources = &plan.template.resources;
         // A host that runs one architecture needs no word about it.
         let only = facts.filter(|facts| facts.platforms.len() == 1).and_then(|facts| facts.platforms.first());
@@ -142,8 +151,9 @@ impl PriceBook {
             gpu: resources.gpu.clone(),
             storage: resources.ephemeral_storage,
             architecture: platform.map(|platform| platform.architecture.clone()),
+            spot: plan.spot,
             machine: facts.map_or((None, None), |facts| (facts.cpu, facts.memory)),
-            ..Consumption::default()
+            free_left: free,
         };
         self.of(host).map_or_else(Estimate::unknown, |sheet| sheet.cost(&used))
     }
@@ -171,6 +181,9 @@ impl PriceBook {
     /// Why it is not known, or can't be counted in that currency.
     pub fn comparable(&self, estimate: &Estimate) -> Result<Decimal, String> {
         let cost = estimate.cost().map_err(ToOwned::to_owned)?;
+        if *cost.currency() == self.currency {
+            return Ok(cost.amount());
+        }
         self.convert(cost, &self.currency).map(|cost| cost.amount())
     }
 }

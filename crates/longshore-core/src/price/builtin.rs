@@ -41,6 +41,8 @@ mod tests {
         for Entry { executor, regions, price } in &entries {
             assert!(price.source.as_ref().is_some_and(|source| source.starts_with("https://")), "{executor}");
             assert!(price.as_of.is_some() && !regions.is_empty(), "{executor}");
+            let is_checked = price.note.as_ref().is_none_or(|note| !note.contains("to be checked"));
+            assert_eq!(is_checked, executor.as_str() != "aci", "{executor}");
         }
     }
 }

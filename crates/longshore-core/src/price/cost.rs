@@ -111,7 +111,10 @@ impl Estimate {
 impl fmt::Display for Estimate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Known(cost) => write!(f, "{} for {:?}", cost.total, cost.charged.0),
+            Self::Known(cost) => {
+                let charged = jiff::SignedDuration::try_from(cost.charged.0).unwrap_or(jiff::SignedDuration::MAX);
+                write!(f, "{} for {charged:#}", cost.total)
+            }
             Self::Unknown { reason } => write!(f, "unknown: {reason}"),
         }
     }
@@ -152,9 +155,7 @@ impl PriceSheet {
         } else if self.cost_per_hour.is_none() {
             return Err("no price of CPU and memory is given".to_owned());
         }
-        if let Some(storage) = &self.storage {
-            items.extend(stored(storage, used, seconds)?);
-        }
+        items.extend(self.stored(used, seconds)?);
         items.extend(self.graphics(used, seconds)?);
         if used.spot {
             let factor = self.spot_factor.ok_or("the price of spot capacity varies; set spot_factor")?;
@@ -164,6 +165,17 @@ impl PriceSheet {
         }
         items.extend(self.request.map(|price| ("launch".to_owned(), price.decimal())));
         Ok(items)
+    }
+
+    /// Ephemeral storage beyond what is included.
+    fn stored(&self, used: &Consumption, seconds: Decimal) -> Result<Option<(String, Decimal)>, String> {
+        let Some(asked) = used.storage else { return Ok(None) };
+        match &self.storage {
+            Some(price) => storage(price, asked, seconds),
+            // A machine of one's own has its disk in its price.
+            None if self.cost_per_hour.is_some() => Ok(None),
+            None => Err(format!("no price is known of {asked} of ephemeral storage; set `storage` in the price")),
+        }
     }
 
     fn graphics(&self, used: &Consumption, seconds: Decimal) -> Result<Option<(String, Decimal)>, String> {
@@ -189,22 +201,19 @@ impl PriceSheet {
     }
 }
 
-/// CPU and memory.
+/// CPU and memory. What comes with the other is not asked for.
 fn computing(rates: &Rates, used: &Consumption, seconds: Decimal) -> Result<Vec<(String, Decimal)>, String> {
     let mut items = Vec::new();
     let free = used.free_left;
-    if let Some(price) = rates.vcpu {
+    if !rates.vcpu.decimal().is_zero() {
         let cpu = used.cpu.ok_or("the CPU that the job is granted is not known; ask for resources.cpu")?;
         let vcpus = Decimal::new(i64::from(cpu.millis()), 3).normalize();
-        items.push(("vCPU", price, vcpus, "", free.vcpu_seconds));
+        items.push(("vCPU", rates.vcpu, vcpus, "", free.vcpu_seconds));
     }
-    if let Some(price) = rates.memory {
+    if !rates.memory.decimal().is_zero() {
         let memory = used.memory.ok_or("the memory that the job is granted is not known; ask for resources.memory")?;
         let units = Decimal::from(memory.bytes()) / Decimal::from(rates.memory_unit.bytes());
-        items.push(("memory", price, units.normalize(), rates.memory_unit.name(), free.memory_seconds));
-    }
-    if items.is_empty() {
-        return Err("no price of CPU and memory is given".to_owned());
+        items.push(("memory", rates.memory, units.normalize(), rates.memory_unit.name(), free.memory_seconds));
     }
     let item = |(what, price, units, unit, free): (&str, Rate, Decimal, &str, Decimal)| {
         let charged = (product(&[units, seconds])? - free).max(Decimal::ZERO);
@@ -215,21 +224,23 @@ fn computing(rates: &Rates, used: &Consumption, seconds: Decimal) -> Result<Vec<
     items.into_iter().map(item).collect()
 }
 
-/// Ephemeral storage beyond what is included.
-fn stored(price: &StoragePrice, used: &Consumption, seconds: Decimal) -> Result<Option<(String, Decimal)>, String> {
-    let included = price.included.map_or(0, ByteSize::bytes);
-    let beyond = used.storage.map_or(0, ByteSize::bytes).saturating_sub(included);
+fn storage(price: &StoragePrice, asked: ByteSize, seconds: Decimal) -> Result<Option<(String, Decimal)>, String> {
+    let beyond = asked.bytes().saturating_sub(price.included.map_or(0, ByteSize::bytes));
     if beyond == 0 {
         return Ok(None);
     }
-    let gigabytes = Decimal::from(beyond) / Decimal::from(1_000_000_000);
-    let amount = product(&[price.gigabyte_hour.decimal(), gigabytes, seconds])? / Decimal::from(3600);
-    let shown = gigabytes.round_dp(6).normalize();
-    Ok(Some((format!("storage: {shown} GB × {seconds} s at {} an hour", price.gigabyte_hour), amount)))
+    let units = Decimal::from(beyond) / Decimal::from(price.unit.bytes());
+    let amount = product(&[price.per_hour.decimal(), units, seconds])? / Decimal::from(3600);
+    let (shown, unit) = (units.round_dp(6).normalize(), price.unit.name());
+    Ok(Some((format!("storage: {shown} {unit} × {seconds} s at {} an hour", price.per_hour), amount)))
 }
 
-/// The larger of the job's shares of its machine's CPU and memory; all of it, where neither is known.
+/// The larger of the job's shares of its machine's CPU and memory; all of it where either is not known, or where the job has
+/// graphics processors, which leave others little use of the machine.
 fn share(used: &Consumption) -> Decimal {
+    if used.gpu.is_some() {
+        return Decimal::ONE;
+    }
     let of = |part: u64, whole: u64| (whole > 0).then(|| Decimal::from(part) / Decimal::from(whole));
     let (machine_cpu, machine_memory) = used.machine;
     let cpu = used.cpu.zip(machine_cpu).and_then(|(cpu, all)| of(cpu.millis().into(), all.millis().into()));

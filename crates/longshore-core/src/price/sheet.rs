@@ -1,13 +1,14 @@
 //! What one place charges.
 
 use bon::Builder;
+use rust_decimal::Decimal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     ByteSize,
-    price::{Currency, Rate},
+    price::{Currency, FreeLeft, Rate},
     units::duration,
 };
 
@@ -19,7 +20,8 @@ pub struct PriceSheet {
     /// The currency of every price here.
     pub currency: Currency,
     /// What a whole machine of one's own costs an hour, whatever runs on it. A job is charged the larger of its shares of
-    /// the machine's CPU and memory, as far as both are known, else the whole machine.
+    /// the machine's CPU and memory, as far as both are known, else the whole machine; and the whole machine where it has
+    /// graphics processors. Storage and graphics processors come with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_per_hour: Option<Rate>,
     /// CPU and memory.
@@ -35,7 +37,7 @@ pub struct PriceSheet {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[builder(default)]
     pub gpu_second: BTreeMap<String, Rate>,
-    /// Ephemeral storage.
+    /// Ephemeral storage. Absent, the price of storage that a job asks for is not known, unless a whole machine is charged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage: Option<StoragePrice>,
     /// What everything is multiplied with on capacity that can be taken away; absent, its price is not known.
@@ -49,7 +51,8 @@ pub struct PriceSheet {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "duration::optional")]
     #[schemars(with = "duration::Text")]
     pub step: Option<Duration>,
-    /// What is free each month; counted only where the caller says how much of it is left.
+    /// What is free each month. It is counted only where the caller says how much of it is left: [`FreeTier::left`],
+    /// [`RoutingSnapshot::with_free_left`](crate::route::RoutingSnapshot::with_free_left).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub free: Option<FreeTier>,
     /// The page that the prices are from.
@@ -60,19 +63,21 @@ pub struct PriceSheet {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[builder(into)]
     pub as_of: Option<String>,
+    /// What else is to be known of them, such as what was not checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[builder(into)]
+    pub note: Option<String>,
 }
 
-/// The prices of CPU and memory.
+/// The prices of CPU and memory. One of zero comes with the other, and is not asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Builder)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Rates {
-    /// One virtual CPU; absent where it comes with the memory.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vcpu: Option<Rate>,
-    /// One unit of memory.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory: Option<Rate>,
+    /// One virtual CPU; zero where it comes with the memory.
+    pub vcpu: Rate,
+    /// One unit of memory; zero where it comes with the CPU.
+    pub memory: Rate,
     /// The unit of memory.
     #[serde(default)]
     #[builder(default)]
@@ -83,7 +88,7 @@ pub struct Rates {
     pub per: TimeUnit,
 }
 
-/// What a provider calls a gigabyte.
+/// What a provider calls a gigabyte, of memory or of storage.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub enum MemoryUnit {
@@ -113,8 +118,12 @@ pub enum TimeUnit {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct StoragePrice {
-    /// A gigabyte (1,000,000,000 bytes) for an hour.
-    pub gigabyte_hour: Rate,
+    /// One unit for an hour.
+    pub per_hour: Rate,
+    /// The unit.
+    #[serde(default)]
+    #[builder(default)]
+    pub unit: MemoryUnit,
     /// How much costs nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub included: Option<ByteSize>,
@@ -136,6 +145,14 @@ impl FreeTier {
     #[must_use]
     pub const fn new(vcpu_seconds: u64, memory_seconds: u64) -> Self {
         Self { vcpu_seconds, memory_seconds }
+    }
+
+    /// What is left of a month's free tier after so many seconds of one virtual CPU and of one unit of memory were used.
+    #[must_use]
+    pub fn left(self, used_vcpu_seconds: Decimal, used_memory_seconds: Decimal) -> FreeLeft {
+        let left =
+            |free: u64, used: Decimal| Decimal::from(free).saturating_sub(used.max(Decimal::ZERO)).max(Decimal::ZERO);
+        FreeLeft::new(left(self.vcpu_seconds, used_vcpu_seconds), left(self.memory_seconds, used_memory_seconds))
     }
 }
 

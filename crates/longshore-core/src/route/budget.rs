@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    ExecutionHost,
     ids::{NameRule, parsed_name},
     price::Money,
     route::{Condition, Target},
@@ -81,6 +82,12 @@ impl Budget {
     pub fn on(mut self, targets: impl IntoIterator<Item = Target>) -> Self {
         self.targets.extend(targets);
         self
+    }
+
+    /// Whether what jobs cost on this host counts.
+    #[must_use]
+    pub fn counts_on(&self, host: &ExecutionHost) -> bool {
+        self.targets.is_empty() || self.targets.iter().any(|target| target.covers(host))
     }
 }
 

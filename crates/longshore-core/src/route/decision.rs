@@ -7,8 +7,8 @@ use std::{fmt, time::Duration};
 
 use crate::{
     Advice, Error, ErrorKind, ExecutorType, HostName, JobId,
-    clock::since,
-    price::Estimate,
+    clock::{later, since},
+    price::{Estimate, Money},
     route::{RuleName, Target},
 };
 
@@ -45,15 +45,19 @@ pub enum RouteOutcome {
         executor: ExecutorType,
         /// Why, in the rule's own words.
         reason: String,
-        /// What it is expected to cost there; absent where nobody asked.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        estimate: Option<Estimate>,
+        /// What it is expected to cost there, or why that is not known.
+        estimate: Estimate,
     },
     /// The job waits.
     NotNow {
         /// What it waits for.
         reason: String,
-        /// When the answer may change by itself; absent, when only another job's end or an operator can change it.
+        /// When the answer may change by itself, always later than the decision; absent, when only another job's end or an
+        /// operator can change it.
+        ///
+        /// A job that waits for a full target waits for another job's end, so this is then the first time at which another
+        /// host of the same target has cooled down or is probed, if there is one. Where no host would do, it is the first
+        /// time at which any rejection passes; a host whose circuit is due for a probe counts for a second later.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ask_again_at: Option<Timestamp>,
     },
@@ -103,6 +107,9 @@ pub struct Candidate {
     pub host: HostName,
     /// What became of it.
     pub verdict: Verdict,
+    /// What the job is expected to cost there, where the host would do and that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Money>,
 }
 
 /// What became of a candidate.
@@ -184,6 +191,16 @@ impl RejectionKind {
 impl Rejection {
     pub(super) fn new(kind: RejectionKind, why: impl Into<String>) -> Self {
         Self { kind, why: why.into(), until: None }
+    }
+
+    /// When it passes by itself, seen from `now`. An open circuit whose time has come is probed at any moment, and a second
+    /// later the answer may be another; other times that have passed say nothing.
+    pub(super) fn passes_at(&self, now: Timestamp) -> Option<Timestamp> {
+        match self.until? {
+            until if until > now => Some(until),
+            _ if self.kind == RejectionKind::CircuitOpen => Some(later(now, Duration::from_secs(1))),
+            _ => None,
+        }
     }
 
     pub(super) fn passing_at(mut self, until: Timestamp) -> Self {
@@ -272,7 +289,7 @@ impl fmt::Display for RouteDecision {
         match &self.outcome {
             RouteOutcome::Chosen { host, executor, reason, estimate } => {
                 writeln!(f, "chosen: {host} ({executor})\nreason: {reason}")?;
-                estimate.iter().try_for_each(|estimate| writeln!(f, "expected cost: {estimate}"))?;
+                writeln!(f, "expected cost: {estimate}")?;
             }
             RouteOutcome::NotNow { reason, ask_again_at } => {
                 writeln!(f, "not now: {reason}")?;
@@ -285,7 +302,11 @@ impl fmt::Display for RouteDecision {
             let width =
                 stage.candidates.iter().map(|candidate| candidate.host.as_str().len()).max().unwrap_or_default();
             for candidate in &stage.candidates {
-                writeln!(f, "  {:width$}  {}", candidate.host, candidate.verdict)?;
+                write!(f, "  {:width$}  ", candidate.host)?;
+                match (&candidate.verdict, &candidate.cost) {
+                    (Verdict::Passed, Some(cost)) => writeln!(f, "would do at {cost}; the policy chose another")?,
+                    (verdict, _) => writeln!(f, "{verdict}")?,
+                }
             }
         }
         self.rule_notes.iter().try_for_each(|note| writeln!(f, "\nrule {} did not apply: {}", note.rule, note.why))?;

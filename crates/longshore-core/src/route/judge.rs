@@ -1,8 +1,12 @@
 //! Whether one host would do for one job now, and if not, why.
 
 use jiff::Timestamp;
-use std::sync::Arc;
+use std::{cell::OnceCell, sync::Arc};
+#[cfg(feature = "rules")]
+use std::{cell::RefCell, collections::BTreeMap};
 
+#[cfg(feature = "rules")]
+use crate::route::Target;
 use crate::{
     CheckedJob, ErrorKind, HostSettings, JobTemplate, Plan, Platform,
     price::{Estimate, Money},
@@ -14,25 +18,54 @@ use crate::{
 
 /// What is judged: a job's template, with what was remembered of it.
 pub(super) struct Judge<'a> {
-    pub(super) snapshot: &'a RoutingSnapshot,
-    pub(super) template: &'a JobTemplate,
-    pub(super) memo: Arc<TemplateMemo>,
-    pub(super) now: Timestamp,
+    snapshot: &'a RoutingSnapshot,
+    template: &'a JobTemplate,
+    memo: Arc<TemplateMemo>,
+    now: Timestamp,
     /// The budgets on which the job counts.
-    pub(super) budgets: Vec<&'a Budget>,
+    budgets: Vec<&'a Budget>,
+    /// What was judged already: several stages and conditions ask for the same hosts.
+    judged: Vec<OnceCell<Result<Arc<Planned>, Rejection>>>,
+    /// What it costs at the targets that conditions have asked for already.
+    #[cfg(feature = "rules")]
+    costs: RefCell<BTreeMap<Target, Result<f64, String>>>,
 }
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
+    pub(super) fn new(
+        snapshot: &'a RoutingSnapshot,
+        template: &'a JobTemplate,
+        now: Timestamp,
+        budgets: Vec<&'a Budget>,
+    ) -> Self {
+        let judged = snapshot.states.iter().map(|_| OnceCell::new()).collect();
+        Self {
+            snapshot,
+            template,
+            memo: snapshot.memo.of(template),
+            now,
+            budgets,
+            judged,
+            #[cfg(feature = "rules")]
+            costs: RefCell::default(),
+        }
+    }
+
     /// What the host at this place in the table would do for the job; what only a change of the job or of the
     /// configuration removes is looked at first.
     pub(super) fn judge(&self, at: usize, by_name: bool) -> Result<Arc<Planned>, Rejection> {
-        let (host, state) = (&self.snapshot.table.hosts[at], &self.snapshot.states[at]);
-        if !host.host.enabled {
+        let host = &self.snapshot.table.hosts[at].host;
+        if !host.enabled {
             return Err(Rejection::new(RejectionKind::Disabled, "disabled by its operator"));
         }
-        if host.host.weight == 0 && !by_name {
+        if host.weight == 0 && !by_name {
             return Err(Rejection::new(RejectionKind::ByNameOnly, "its weight is 0: reachable by name only"));
         }
+        self.judged[at].get_or_init(|| self.judge_enabled(at)).clone()
+    }
+
+    fn judge_enabled(&self, at: usize) -> Result<Arc<Planned>, Rejection> {
+        let (host, state) = (&self.snapshot.table.hosts[at], &self.snapshot.states[at]);
         let placed = self.template.placement.check(&host.host);
         placed.map_err(|error| Rejection::new(RejectionKind::Place, error.message()))?;
         self.check_architecture(state)?;
@@ -43,36 +76,55 @@ impl Judge<'_> {
     }
 
     /// What the host would do, as its executor says.
-    pub(super) fn planned(&self, at: usize) -> Result<Arc<Planned>, Rejection> {
+    fn planned(&self, at: usize) -> Result<Arc<Planned>, Rejection> {
         let (host, state) = (&self.snapshot.table.hosts[at], &self.snapshot.states[at]);
         let make = || {
             let plan = self.plan(host, state)?;
-            let estimate = self.snapshot.table.prices.estimate(&host.host, state.facts.as_deref(), &plan);
+            let free = self.snapshot.free_left(&host.host.name);
+            let estimate = self.snapshot.table.prices.estimate(&host.host, state.facts.as_deref(), &plan, free);
             Ok(Planned { plan, estimate })
         };
-        self.memo.planned(at, state.facts.as_ref(), make).map_err(|error| {
-            if let (Some(why), None) = (&state.unreachable, &state.facts) {
-                return Rejection::new(RejectionKind::Unreachable, why.clone());
+        // What an executor can't do it can't do either once it is reached, so only what says that it was not passes.
+        self.memo.planned(at, state.facts.as_ref(), make).map_err(|error| match error.kind() {
+            ErrorKind::Unavailable | ErrorKind::Timeout => {
+                let why = state.unreachable.clone().unwrap_or_else(|| error.message().to_owned());
+                Rejection::new(RejectionKind::Unreachable, why)
             }
-            let kind = match error.kind() {
-                ErrorKind::Unavailable | ErrorKind::Timeout => RejectionKind::Unreachable,
-                _ => RejectionKind::Incapable,
-            };
-            Rejection::new(kind, error.message())
+            _ => Rejection::new(RejectionKind::Incapable, error.message()),
         })
     }
 
-    /// What the job is expected to cost on the cheapest of the hosts that can do it, in the currency of comparison.
+    /// What the job is expected to cost on the cheapest of a target's hosts that would take it, in the currency of
+    /// comparison; where none would now, on the cheapest of those that may later.
     #[cfg(feature = "rules")]
-    pub(super) fn least_cost(&self, hosts: &[usize]) -> Result<f64, String> {
+    pub(super) fn least_cost(&self, target: &Target, hosts: &[usize]) -> Result<f64, String> {
+        if let Some(known) = self.costs.borrow().get(target) {
+            return known.clone();
+        }
+        let cost = self.least(target, hosts);
+        self.costs.borrow_mut().insert(target.clone(), cost.clone());
+        cost
+    }
+
+    #[cfg(feature = "rules")]
+    fn least(&self, target: &Target, hosts: &[usize]) -> Result<f64, String> {
+        let judged = || hosts.iter().map(|at| (*at, self.judge(*at, target.is_by_name())));
+        if judged().any(|(_, judged)| judged.is_ok()) {
+            return self.least_of(judged().filter_map(|(_, judged)| judged.ok().map(Ok)));
+        }
+        let later = judged().filter(|(_, judged)| judged.as_ref().is_err_and(Rejection::is_temporary));
+        self.least_of(later.map(|(at, _)| self.planned(at)))
+    }
+
+    #[cfg(feature = "rules")]
+    fn least_of(&self, planned: impl Iterator<Item = Result<Arc<Planned>, Rejection>>) -> Result<f64, String> {
         use rust_decimal::prelude::ToPrimitive;
-        let prices = &self.snapshot.table.prices;
         let mut unknown = "no host of the rule's target can do the job".to_owned();
-        let mut least = None;
-        for at in hosts {
-            let Ok(planned) = self.planned(*at) else { continue };
-            match prices.comparable(&planned.estimate) {
-                Ok(cost) => least = Some(least.map_or(cost, |least: rust_decimal::Decimal| least.min(cost))),
+        let mut least: Option<rust_decimal::Decimal> = None;
+        for planned in planned {
+            let planned = planned.map_err(|rejection| rejection.why);
+            match planned.and_then(|planned| self.snapshot.table.prices.comparable(&planned.estimate)) {
+                Ok(cost) => least = Some(least.map_or(cost, |least| least.min(cost))),
                 Err(why) => unknown = why,
             }
         }
@@ -98,26 +150,44 @@ impl Judge<'_> {
         Err(Rejection::new(RejectionKind::Architecture, why))
     }
 
+    /// All budgets are looked at, so that one that will never allow it wins over one that will later.
     fn check_budgets(&self, host: &RoutedHost, estimate: &Estimate) -> Result<(), Rejection> {
-        self.budgets_of(host).try_for_each(|budget| {
-            let Some(hard) = &budget.hard else { return Ok(()) };
-            match self.after(budget, hard, estimate) {
-                Ok(total) if total.amount() > hard.amount() => Err(self.over(budget, hard, &total, estimate)),
-                Ok(_) => Ok(()),
-                Err(_) if self.snapshot.table.unknown_price == UnknownPrice::Allow => Ok(()),
-                Err(why) => Err(Rejection::new(
-                    RejectionKind::PriceUnknown,
-                    format!("budget {} is hard, and the cost is not known: {why}", budget.name),
-                )),
+        let refused = self.budgets_of(host).filter_map(|budget| self.check_budget(budget, estimate).err());
+        // Those without an end come last, and of the others the one that ends last.
+        let lasting = refused.reduce(|one, other| {
+            let lasts = |rejection: &Rejection| rejection.until.unwrap_or(Timestamp::MAX);
+            if lasts(&other) > lasts(&one) { other } else { one }
+        });
+        lasting.map_or(Ok(()), Err)
+    }
+
+    fn check_budget(&self, budget: &Budget, estimate: &Estimate) -> Result<(), Rejection> {
+        let Some(hard) = &budget.hard else { return Ok(()) };
+        let unknown = |why: &str| {
+            let why = format!("budget {} is hard, and the cost is not known: {why}", budget.name);
+            Rejection::new(RejectionKind::PriceUnknown, why)
+        };
+        match estimate.cost() {
+            Ok(cost) => {
+                let total = self.after(budget, hard, cost).map_err(|why| unknown(&why))?;
+                if total.amount() > hard.amount() { Err(self.over(budget, hard, &total, cost)) } else { Ok(()) }
             }
-        })
+            Err(_) if self.snapshot.table.unknown_price == UnknownPrice::Allow => {
+                let spent = self.spent(budget, hard).map_err(|why| unknown(&why))?;
+                spent.filter(|spent| spent.amount() >= hard.amount()).map_or(Ok(()), |spent| {
+                    let why = format!("budget {}: {spent} are spent already, with a limit of {hard}", budget.name);
+                    Err(self.until_it_ends(budget, Rejection::new(RejectionKind::Budget, why)))
+                })
+            }
+            Err(why) => Err(unknown(why)),
+        }
     }
 
     /// The budgets whose warning level the job would pass on this host.
     pub(super) fn warnings(&self, at: usize, estimate: &Estimate) -> Vec<String> {
         let passed = self.budgets_of(&self.snapshot.table.hosts[at]).filter_map(|budget| {
             let level = budget.warning.as_ref()?;
-            let total = self.after(budget, level, estimate).ok()?;
+            let total = self.after(budget, level, estimate.cost().ok()?).ok()?;
             let text = || format!("budget {}: {total} with this job, beyond the warning level of {level}", budget.name);
             (total.amount() > level.amount()).then(text)
         });
@@ -125,35 +195,37 @@ impl Judge<'_> {
     }
 
     fn budgets_of<'b>(&'b self, host: &'b RoutedHost) -> impl Iterator<Item = &'b &'b Budget> {
-        let counts = |budget: &&&Budget| {
-            budget.targets.is_empty() || budget.targets.iter().any(|target| target.covers(&host.host))
-        };
-        self.budgets.iter().filter(counts)
+        self.budgets.iter().filter(|budget| budget.counts_on(&host.host))
+    }
+
+    /// What was spent of the budget, in the level's currency; none where nothing was.
+    fn spent(&self, budget: &Budget, level: &Money) -> Result<Option<Money>, String> {
+        let spent = self.snapshot.spent.get(&budget.name);
+        spent.map(|spent| self.snapshot.table.prices.convert(spent, level.currency())).transpose()
     }
 
     /// What will have been spent of the budget with this job, in the level's currency.
-    fn after(&self, budget: &Budget, level: &Money, estimate: &Estimate) -> Result<Money, String> {
-        let rates = &self.snapshot.table.prices;
-        let cost = estimate.cost().map_err(ToOwned::to_owned)?;
-        let cost = rates.convert(cost, level.currency())?;
-        match self.snapshot.spent.get(&budget.name) {
-            Some(spent) => {
-                let spent = rates.convert(spent, level.currency())?;
-                spent.checked_add(&cost).ok_or_else(|| "the sum is too large".to_owned())
-            }
+    fn after(&self, budget: &Budget, level: &Money, cost: &Money) -> Result<Money, String> {
+        let cost = self.snapshot.table.prices.convert(cost, level.currency())?;
+        match self.spent(budget, level)? {
+            Some(spent) => spent.checked_add(&cost).ok_or_else(|| "the sum is too large".to_owned()),
             None => Ok(cost),
         }
     }
 
-    fn over(&self, budget: &Budget, hard: &Money, total: &Money, estimate: &Estimate) -> Rejection {
+    fn over(&self, budget: &Budget, hard: &Money, total: &Money, cost: &Money) -> Rejection {
         let why = format!("budget {}: {total} with this job, beyond the limit of {hard}", budget.name);
         let rejection = Rejection::new(RejectionKind::Budget, why);
-        let rates = &self.snapshot.table.prices;
-        let alone = estimate.cost().ok().and_then(|cost| rates.convert(cost, hard.currency()).ok());
-        let fits_alone = alone.is_some_and(|alone| alone.amount() <= hard.amount());
+        let alone = self.snapshot.table.prices.convert(cost, hard.currency());
+        let fits_alone = alone.is_ok_and(|alone| alone.amount() <= hard.amount());
+        if fits_alone { self.until_it_ends(budget, rejection) } else { rejection }
+    }
+
+    /// The rejection, passing when the budget's period ends, where it does.
+    fn until_it_ends(&self, budget: &Budget, rejection: Rejection) -> Rejection {
         match budget.period.ends(self.now) {
-            Some(end) if fits_alone => rejection.passing_at(end),
-            _ => rejection,
+            Some(end) => rejection.passing_at(end),
+            None => rejection,
         }
     }
 }
@@ -174,11 +246,16 @@ impl HostState {
             _ => {}
         }
         match host.host.max_concurrent_jobs {
-            Some(most) if self.running >= most.get() => {
+            Some(most) if !self.has_room(host) => {
                 let why = format!("full: {} of {most} jobs run there", self.running);
                 Err(Rejection::new(RejectionKind::Full, why))
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether the host may run another job.
+    pub(super) fn has_room(&self, host: &RoutedHost) -> bool {
+        host.host.max_concurrent_jobs.is_none_or(|most| self.running < most.get())
     }
 }

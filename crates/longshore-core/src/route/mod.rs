@@ -13,6 +13,8 @@
 //! - A stage whose host is full *waits*, unless its rule lets the job spill over.
 //! - Refusal, ill health and incapability move on to the next stage.
 //! - After the last one the answer is *not now* when any rejection may pass by itself, and *never* otherwise.
+//! - A job that waits for a full host waits for another job's end, at a time that nobody knows. It is told to ask again
+//!   earlier only when another host of the same stage recovers by itself ([`RouteOutcome::NotNow`]).
 //!
 //! # Choosing among equals
 //! Each job draws a number for each host from its own id and the host's name, so that the draw is the same

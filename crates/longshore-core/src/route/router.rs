@@ -164,6 +164,7 @@ impl Router {
         self.update(|old| {
             let mut new = RoutingSnapshot::new(Arc::clone(&table));
             new.spent.clone_from(&old.spent);
+            new.free.clone_from(&old.free);
             for (state, host) in new.states.iter_mut().zip(table.hosts()) {
                 if let Some(before) = old.state(&host.host.name) {
                     state.running = before.running;
@@ -177,33 +178,39 @@ impl Router {
 
     /// A host refused a launch or failed to answer: its circuit may open, or it may cool down.
     pub fn refused(&self, host: &HostName, error: &Error, now: Timestamp) {
-        self.change_circuit(host, |circuits, host| {
+        self.change_circuit(host, None, |circuits, host| {
             circuits.refused(host, error, now);
         });
     }
 
     /// A host took a launch, or was found well: its circuit closes.
     pub fn succeeded(&self, host: &HostName) {
-        self.change_circuit(host, Circuits::succeeded);
+        self.change_circuit(host, None, Circuits::succeeded);
     }
 
     /// Asks the enabled hosts that a target covers, or all, what they are, all at the same time, each for `limit` at
-    /// most. Cancel-safe: what was answered is kept.
+    /// most. What a host's executor answers after a reload has put another in its place is dropped. Cancel-safe: what was
+    /// answered is kept.
     pub async fn discover(&self, only: Option<&Target>, clock: &dyn Clock, limit: Duration) {
         let snapshot = self.snapshot();
         let wanted = |host: &&RoutedHost| host.host.enabled && only.is_none_or(|target| target.covers(&host.host));
         let questions = snapshot.table.hosts().iter().filter(wanted).map(|host| async {
             let found = within(limit, clock, host.executor.discover()).await;
-            self.update_host(&host.host.name, |state| match &found {
+            let change = |state: &mut HostState| match &found {
                 Ok(facts) => (state.facts, state.unreachable) = (Some(Arc::clone(facts)), None),
                 Err(error) => state.unreachable = Some(error.chain()),
+            };
+            self.update(|newest| {
+                let is_served = newest.table.served_by(&host.host.name, &host.executor);
+                if is_served { newest.with(&host.host.name, change) } else { newest }
             });
         });
         futures::future::join_all(questions).await;
     }
 
     /// Probes the hosts whose circuits are due, all at the same time, and closes the circuits of those that are well.
-    /// Returns those that were probed. Cancel-safe: what was not finished is due again.
+    /// Returns those that were probed. What a host's executor answers after a reload has put another in its place is
+    /// dropped. Cancel-safe: what was not finished is due again.
     pub async fn probe_due(&self, clock: &dyn Clock, limit: Duration) -> Vec<HostName> {
         let now = clock.now();
         let snapshot = self.snapshot();
@@ -211,10 +218,13 @@ impl Router {
         let due = snapshot.table.hosts().iter().filter(|host| is_due(&host.host));
         let probes = due.map(|host| async {
             let found = within(limit, clock, host.executor.check_health()).await;
-            match found.and_then(Health::into_result) {
-                Ok(()) => self.succeeded(&host.host.name),
-                Err(error) => self.refused(&host.host.name, &error, clock.now()),
-            }
+            let result = found.and_then(Health::into_result);
+            self.change_circuit(&host.host.name, Some(&host.executor), |circuits, host| match &result {
+                Ok(()) => circuits.succeeded(host),
+                Err(error) => {
+                    circuits.refused(host, error, clock.now());
+                }
+            });
             host.host.name.clone()
         });
         let probed = futures::future::join_all(probes).await;
@@ -228,13 +238,23 @@ impl Router {
         RoutingStats { jobs: self.jobs.load(Ordering::Relaxed), first_try: self.first_try.load(Ordering::Relaxed) }
     }
 
-    /// Changes a circuit and publishes its state. The lock is held meanwhile, so that states appear in their order.
-    fn change_circuit(&self, host: &HostName, change: impl FnOnce(&mut Circuits, &ExecutionHost)) {
+    /// Changes a circuit and publishes its state, if the host is there, and still served by the given executor where one
+    /// is given. The lock is held meanwhile, so that states appear in their order.
+    fn change_circuit(
+        &self,
+        host: &HostName,
+        served_by: Option<&Arc<dyn ContainerExecutor>>,
+        change: impl FnOnce(&mut Circuits, &ExecutionHost),
+    ) {
         let mut circuits = self.circuits();
         let snapshot = self.snapshot.load();
-        let Some(known) = snapshot.table.hosts().iter().find(|known| known.host.name == *host) else { return };
-        change(&mut circuits, &known.host);
-        let state: CircuitState = circuits.state(&known.host);
+        let Some(at) = snapshot.table.position(host) else { return };
+        if served_by.is_some_and(|executor| !snapshot.table.served_by(host, executor)) {
+            return;
+        }
+        let known = &snapshot.table.hosts[at].host;
+        change(&mut circuits, known);
+        let state: CircuitState = circuits.state(known);
         self.update_host(host, |host| host.circuit = state.clone());
     }
 

@@ -88,6 +88,26 @@ impl Condition {
     }
 }
 
+impl Condition {
+    /// Whether it asks for `estimated_cost`.
+    pub(super) const fn asks_for_cost(&self) -> bool {
+        match self {
+            Self::Always => false,
+            #[cfg(feature = "rules")]
+            Self::Cel(condition) => condition.asks_for_cost(),
+        }
+    }
+
+    /// The hosts that it names.
+    pub(super) fn hosts(&self) -> &[crate::HostName] {
+        match self {
+            Self::Always => &[],
+            #[cfg(feature = "rules")]
+            Self::Cel(condition) => condition.hosts(),
+        }
+    }
+}
+
 /// What conditions are evaluated over: made once a job.
 pub(super) struct RuleView<'a> {
     #[cfg(feature = "rules")]
@@ -105,16 +125,16 @@ impl<'a> RuleView<'a> {
     }
 
     #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "as with the feature `rules`")]
-    pub(super) const fn holds(&self, condition: &Condition, _: &[usize], _: &Judge<'_>) -> Result<bool, String> {
-        match condition {
+    pub(super) const fn holds(&self, rule: &Rule, _: &[usize], _: &Judge<'_>) -> Result<bool, String> {
+        match rule.condition {
             Condition::Always => Ok(true),
         }
     }
 
-    #[expect(clippy::unused_self, reason = "as with the feature `rules`")]
-    pub(super) const fn counts(&self, budget: &Budget) -> bool {
+    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "as with the feature `rules`")]
+    pub(super) const fn counts(&self, budget: &Budget) -> Result<bool, String> {
         match budget.condition {
-            Condition::Always => true,
+            Condition::Always => Ok(true),
         }
     }
 }
@@ -126,14 +146,14 @@ impl<'a> RuleView<'a> {
     }
 
     /// Whether a rule's condition holds; why not, when it can't be evaluated.
-    pub(super) fn holds(&self, condition: &Condition, covered: &[usize], judge: &Judge<'_>) -> Result<bool, String> {
-        self.asked(condition, &|| judge.least_cost(covered))
+    pub(super) fn holds(&self, rule: &Rule, covered: &[usize], judge: &Judge<'_>) -> Result<bool, String> {
+        self.asked(&rule.condition, &|| judge.least_cost(&rule.target, covered))
     }
 
-    /// Whether the job counts on a budget. One whose condition can't be evaluated counts: money is guarded.
-    pub(super) fn counts(&self, budget: &Budget) -> bool {
+    /// Whether the job counts on a budget; why that is not known, when the condition can't be evaluated.
+    pub(super) fn counts(&self, budget: &Budget) -> Result<bool, String> {
         let unknown = || Err("a budget does not depend on what it limits".to_owned());
-        self.asked(&budget.condition, &unknown).unwrap_or(true)
+        self.asked(&budget.condition, &unknown)
     }
 
     fn asked(&self, condition: &Condition, cost: &dyn Fn() -> Result<f64, String>) -> Result<bool, String> {

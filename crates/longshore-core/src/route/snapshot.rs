@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     HostFacts, HostName,
-    price::Money,
+    price::{FreeLeft, Money},
     route::{BudgetName, CircuitState, RoutingTable, memo::PlanMemo},
 };
 
@@ -14,6 +14,8 @@ pub struct RoutingSnapshot {
     pub(super) table: Arc<RoutingTable>,
     pub(super) states: Vec<HostState>,
     pub(super) spent: BTreeMap<BudgetName, Money>,
+    /// What is left of the month's free tier, where it counts.
+    pub(super) free: BTreeMap<HostName, FreeLeft>,
     pub(super) memo: Arc<PlanMemo>,
     /// Whether a host that was not reached yet counts as one that can do what its executor declares.
     pub(super) unseen: bool,
@@ -41,7 +43,7 @@ impl RoutingSnapshot {
     pub fn new(table: Arc<RoutingTable>) -> Self {
         let states = table.hosts.iter().map(|host| HostState { facts: host.executor.facts(), ..HostState::default() });
         let memo = Arc::new(PlanMemo::new(table.hosts.len()));
-        Self { states: states.collect(), spent: BTreeMap::new(), memo, unseen: false, table }
+        Self { states: states.collect(), spent: BTreeMap::new(), free: BTreeMap::new(), memo, unseen: false, table }
     }
 
     /// The same with the facts that the executors have now.
@@ -76,6 +78,21 @@ impl RoutingSnapshot {
     pub fn with_spent(mut self, budget: BudgetName, spent: Money) -> Self {
         self.spent.insert(budget, spent);
         self
+    }
+
+    /// The same with what is left of a host's free tier this month, which estimates then count. Without it, or with nothing,
+    /// every job is taken to be charged. What was estimated before is forgotten where this changes anything.
+    #[must_use]
+    pub fn with_free_left(mut self, host: HostName, left: FreeLeft) -> Self {
+        if self.free_left(&host) != left {
+            self.free.insert(host, left);
+            self.memo = Arc::new(PlanMemo::new(self.table.hosts.len()));
+        }
+        self
+    }
+
+    pub(super) fn free_left(&self, host: &HostName) -> FreeLeft {
+        self.free.get(host).copied().unwrap_or_default()
     }
 
     /// The load of a host.

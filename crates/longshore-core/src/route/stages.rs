@@ -6,8 +6,8 @@ use std::{borrow::Cow, cmp::Ordering, ops::ControlFlow, sync::Arc};
 use crate::{
     JobTemplate,
     route::{
-        Candidate, Policy, Rejection, RejectionKind, Route, RouteDecision, RouteOutcome, RouteRequest, RoutingSnapshot,
-        RuleNote, Stage, StageKind, Target, Verdict,
+        Budget, Candidate, Policy, Rejection, RejectionKind, Route, RouteDecision, RouteOutcome, RouteRequest,
+        RoutingSnapshot, RuleNote, Stage, StageKind, Target, Verdict,
         judge::Judge,
         memo::Planned,
         policy::{draw, load},
@@ -39,6 +39,7 @@ struct Walk<'a> {
     judge: Judge<'a>,
     stages: Vec<Stage>,
     notes: Vec<RuleNote>,
+    notices: Vec<String>,
 }
 
 impl<'a> Walk<'a> {
@@ -48,10 +49,18 @@ impl<'a> Walk<'a> {
         template: &'a JobTemplate,
         view: &RuleView<'a>,
     ) -> Self {
-        let budgets = snapshot.table.budgets.iter().filter(|budget| view.counts(budget)).collect();
-        let memo = snapshot.memo.of(template);
-        let judge = Judge { snapshot, template, memo, now: request.now, budgets };
-        Self { snapshot, request, judge, stages: Vec::new(), notes: Vec::new() }
+        let mut notices = Vec::new();
+        let counts = |budget: &&Budget| {
+            view.counts(budget).unwrap_or_else(|why| {
+                // Money is guarded: what can't be told to be outside counts.
+                let name = &budget.name;
+                notices.push(format!("budget {name}: its condition could not be evaluated ({why}); the job counts"));
+                true
+            })
+        };
+        let budgets = snapshot.table.budgets.iter().filter(counts).collect();
+        let judge = Judge::new(snapshot, template, request.now, budgets);
+        Self { snapshot, request, judge, stages: Vec::new(), notes: Vec::new(), notices }
     }
 
     fn all_stages(&mut self, view: &RuleView<'a>) -> ControlFlow<Done> {
@@ -72,7 +81,7 @@ impl<'a> Walk<'a> {
             }
         }
         for (rule, covered) in &table.rules {
-            match view.holds(&rule.condition, covered, &self.judge) {
+            match view.holds(rule, covered, &self.judge) {
                 Ok(true) => {
                     self.stage(StageKind::Rule(rule.name.clone()), &rule.target, covered, &rule.reason, rule.spill)?;
                 }
@@ -104,7 +113,6 @@ impl<'a> Walk<'a> {
             Err(rejection) if rejection.kind == RejectionKind::Full && !spill => Some((*at, rejection.why.clone())),
             _ => None,
         });
-        let until = verdicts.iter().filter_map(|(_, verdict)| verdict.as_ref().err()?.until).min();
         let reason = if covered.is_empty() { self.missing(target, reason) } else { Cow::Borrowed(reason) };
         let done = match (chosen, full) {
             (Some((at, planned)), _) => {
@@ -112,13 +120,14 @@ impl<'a> Walk<'a> {
             }
             (None, Some((at, why))) => {
                 let reason = format!("waits for {}, which is {why}", self.name(at));
-                ControlFlow::Break(Done::Waits { reason, until })
+                ControlFlow::Break(Done::Waits { reason, until: self.recovery(&verdicts) })
             }
             (None, None) => ControlFlow::Continue(()),
         };
         let chosen_at = if let ControlFlow::Break(Done::Chosen { at, .. }) = &done { Some(*at) } else { None };
         let candidates = verdicts.into_iter().map(|(at, verdict)| Candidate {
             host: self.snapshot.table.hosts[at].host.name.clone(),
+            cost: verdict.as_ref().ok().and_then(|planned| planned.estimate.cost().ok().cloned()),
             verdict: match verdict {
                 Ok(_) if chosen_at == Some(at) => Verdict::Chosen,
                 Ok(_) => Verdict::Passed,
@@ -128,6 +137,17 @@ impl<'a> Walk<'a> {
         let candidates = candidates.collect();
         self.stages.push(Stage { kind, target: target.clone(), reason: reason.into_owned(), candidates });
         done
+    }
+
+    /// When another host of the stage in which a job waits may take it instead: the first that recovers by itself and has
+    /// room. When one of the full ones has room again nobody knows.
+    fn recovery(&self, verdicts: &[(usize, Result<Arc<Planned>, Rejection>)]) -> Option<Timestamp> {
+        let has_room = |at: usize| self.snapshot.states[at].has_room(&self.snapshot.table.hosts[at]);
+        let rejections = verdicts.iter().filter_map(|(at, verdict)| Some((*at, verdict.as_ref().err()?)));
+        let recovering = rejections.filter(|(at, rejection)| {
+            matches!(rejection.kind, RejectionKind::CoolDown | RejectionKind::CircuitOpen) && has_room(*at)
+        });
+        recovering.filter_map(|(_, rejection)| rejection.until).filter(|until| *until > self.request.now).min()
     }
 
     fn missing(&self, target: &Target, reason: &str) -> Cow<'static, str> {
@@ -161,19 +181,18 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn finish(self, done: ControlFlow<Done>) -> Route {
-        let mut notices = Vec::new();
+    fn finish(mut self, done: ControlFlow<Done>) -> Route {
         let mut route = (None, None);
         let outcome = match done {
             ControlFlow::Break(Done::Chosen { at, reason, planned }) => {
                 let host = &self.snapshot.table.hosts[at];
-                notices = self.judge.warnings(at, &planned.estimate);
+                self.notices.extend(self.judge.warnings(at, &planned.estimate));
                 route = (Some(Arc::clone(&host.executor)), Some(planned.plan.clone()));
                 RouteOutcome::Chosen {
                     host: host.host.name.clone(),
                     executor: host.host.executor_type.clone(),
                     reason,
-                    estimate: planned.estimate.cost().is_ok().then(|| planned.estimate.clone()),
+                    estimate: planned.estimate.clone(),
                 }
             }
             ControlFlow::Break(Done::Waits { reason, until }) => RouteOutcome::NotNow { reason, ask_again_at: until },
@@ -185,7 +204,7 @@ impl<'a> Walk<'a> {
             outcome,
             stages: self.stages,
             rule_notes: self.notes,
-            notices,
+            notices: self.notices,
         };
         Route { decision, executor: route.0, plan: route.1 }
     }
@@ -203,7 +222,7 @@ impl<'a> Walk<'a> {
             let missing: String = missing.map(|stage| format!("; {}", stage.reason)).collect();
             return RouteOutcome::Never { reason: format!("no host can run this job{missing}") };
         }
-        let ask_again_at = rejections().filter_map(|rejection| rejection.until).min();
+        let ask_again_at = rejections().filter_map(|rejection| rejection.passes_at(self.request.now)).min();
         RouteOutcome::NotNow { reason: "every host that could run this job is busy or ill".to_owned(), ask_again_at }
     }
 }

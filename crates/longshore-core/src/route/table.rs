@@ -7,7 +7,7 @@ use std::{cmp::Reverse, sync::Arc};
 use crate::{
     ContainerExecutor, ExecutionHost, HostName, Violation, Violations,
     price::PriceBook,
-    route::{Budget, Policy, Rule, Target},
+    route::{Budget, Condition, Policy, Rule, Target},
 };
 
 /// A host with the executor that serves it.
@@ -59,7 +59,8 @@ impl RoutingTable {
     /// default and a fallback chain the default is any host.
     ///
     /// # Errors
-    /// Two hosts, rules or budgets of one name, and targets that no host answers to, all of them at once.
+    /// Two hosts, rules or budgets of one name, targets that no host answers to, conditions that name a host that there is
+    /// not, and budgets whose condition asks for `estimated_cost`, all of them at once.
     #[builder]
     pub fn new(
         mut hosts: Vec<RoutedHost>,
@@ -78,6 +79,13 @@ impl RoutingTable {
         twins("hosts", hosts.iter().map(|host| host.host.name.as_str()), &mut found);
         twins("routing.rules", rules.iter().map(|rule| rule.name.as_str()), &mut found);
         twins("budgets", budgets.iter().map(|budget| budget.name.as_str()), &mut found);
+        let conditions = rules.iter().map(|rule| ("routing.rules", &rule.condition));
+        let conditions = conditions.chain(budgets.iter().map(|budget| ("budgets", &budget.condition)));
+        conditions.for_each(|(field, condition)| unknown_hosts(field, condition, &hosts, &mut found));
+        found.extend(budgets.iter().filter(|budget| budget.condition.asks_for_cost()).map(|budget| {
+            let rule = "its condition asks for estimated_cost, which the budget limits itself; ask for something else";
+            Violation::new("budgets", budget.name.as_str(), rule)
+        }));
         let mut resolve = |field: &str, target: Target| {
             let covered = covered(&hosts, &target);
             if covered.is_empty() && target != Target::Anywhere {
@@ -128,6 +136,11 @@ impl RoutingTable {
         self.hosts.binary_search_by(|host| host.host.name.cmp(name)).ok()
     }
 
+    /// Whether a host is served by this very executor, and not by one that a reload has put in its place.
+    pub(super) fn served_by(&self, name: &HostName, executor: &Arc<dyn ContainerExecutor>) -> bool {
+        self.position(name).is_some_and(|at| Arc::ptr_eq(&self.hosts[at].executor, executor))
+    }
+
     pub(super) fn covered(&self, target: &Target) -> Vec<usize> {
         covered(&self.hosts, target)
     }
@@ -151,6 +164,12 @@ fn dangling(hosts: &[RoutedHost]) -> String {
         return "no host is configured".to_owned();
     }
     format!("no host answers to it; hosts: {}; executors: {}", names.join(", "), kinds.join(", "))
+}
+
+fn unknown_hosts(field: &str, condition: &Condition, hosts: &[RoutedHost], found: &mut Vec<Violation>) {
+    let is_there = |name: &&HostName| hosts.iter().any(|host| host.host.name == **name);
+    let unknown = condition.hosts().iter().filter(|name| !is_there(name));
+    found.extend(unknown.map(|name| Violation::new(field, format!("hosts[\"{name}\"]"), dangling(hosts))));
 }
 
 fn twins<'a>(field: &str, names: impl Iterator<Item = &'a str>, found: &mut Vec<Violation>) {

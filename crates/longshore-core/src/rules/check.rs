@@ -6,19 +6,18 @@ use cel::{
     common::ast::{Expr, IdedExpr, LiteralValue, SelectExpr, SourceInfo},
     parser::ParseErrors,
 };
+use std::{io, panic::resume_unwind, thread};
 
 use super::{
-    condition::Condition,
-    fault::{Fault, Faults, nearest},
+    bulk::{DEEPEST, refuse_bulk, too_deep, whole},
+    fault::{Fault, Faults},
     names::{self, HOST_FIELDS, HostField, Slot},
     tree::{Bool, Double, Int, Text, Texts, Typed},
 };
-use crate::HostName;
+use crate::{HostName, nearest};
 
-/// How deep parentheses, lists and calls may be nested.
-const DEEPEST: u16 = 32;
-/// How many characters of operators a condition may have: each may be a level of the parser's recursion.
-const MOST_OPERATORS: usize = 500;
+/// The stack of whoever parses and checks, in bytes; three times what the worst condition takes.
+const STACK: usize = 16 << 20;
 /// How many faults are told at one time.
 const MOST_FAULTS: usize = 20;
 
@@ -26,12 +25,31 @@ const MOST_FAULTS: usize = 20;
 pub(super) struct Checked {
     pub(super) tree: Bool,
     pub(super) costs: bool,
+    /// The hosts that it names, each once.
+    pub(super) named: Vec<HostName>,
 }
 
 pub(super) fn check(source: &str, hosts: &[HostName]) -> Result<Checked, Faults> {
     refuse_bulk(source)?;
+    with_room(|| checked(source, hosts)).unwrap_or_else(|error| {
+        let message = format!("this can't be read now: no thread could be started for it: {error}");
+        Err(whole(source, message, "try again when the system has room").into())
+    })
+}
+
+/// Does it on a thread with a large stack of its own: the parser takes 150 KiB of stack for each level of nesting in a debug
+/// build, which is more than the threads of a runtime have.
+fn with_room<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name("condition".to_owned()).stack_size(STACK);
+        Ok(thread.spawn_scoped(scope, work)?.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    })
+}
+
+fn checked(source: &str, hosts: &[HostName]) -> Result<Checked, Faults> {
     let (expression, info) = parsed(source).map_err(|errors| unread(source, &errors))?;
-    let mut checker = Checker { hosts, info: &info, variable: None, faults: Vec::new(), costs: false };
+    let mut checker =
+        Checker { hosts, info: &info, variable: None, faults: Vec::new(), costs: false, named: Vec::new() };
     let typed = checker.typed(&expression);
     let tree = match typed {
         Some(Typed::Bool(tree)) => Some(tree),
@@ -42,50 +60,22 @@ pub(super) fn check(source: &str, hosts: &[HostName]) -> Result<Checked, Faults>
         }
         None => None,
     };
-    let Checker { mut faults, costs, .. } = checker;
+    let Checker { mut faults, costs, named, .. } = checker;
+    if tree.is_none() && faults.is_empty() {
+        // Whoever is refused is told something, whatever was overlooked above.
+        faults.push(whole(source, "this can't be used as a condition".to_owned(), "rewrite it"));
+    }
     faults.sort_by_key(|fault| fault.at);
     faults.truncate(MOST_FAULTS);
     match tree {
-        Some(tree) if faults.is_empty() => Ok(Checked { tree, costs }),
+        Some(tree) if faults.is_empty() => Ok(Checked { tree, costs, named }),
         _ => Err(Faults(faults)),
     }
 }
 
-/// What could keep the parser long, or nest deeper than its stack.
-fn refuse_bulk(source: &str) -> Result<(), Faults> {
-    if source.trim().is_empty() {
-        return Err(whole(source, "the condition is empty".to_owned(), "write `true` for every job").into());
-    }
-    if source.len() > Condition::LONGEST {
-        let message =
-            format!("a condition has at most {} bytes, and this one has {}", Condition::LONGEST, source.len());
-        return Err(whole(source, message, "split it into rules").into());
-    }
-    if source.chars().filter(|c| "+-*/%.<>=!&|?:,".contains(*c)).count() > MOST_OPERATORS {
-        let message = format!("a condition has at most {MOST_OPERATORS} characters of operators");
-        return Err(whole(source, message, "split it into rules").into());
-    }
-    let mut depth = 0_u16;
-    for (at, c) in source.chars().enumerate() {
-        match c {
-            '(' | '[' | '{' | '?' => depth += 1,
-            ')' | ']' | '}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > DEEPEST {
-            let help = Some("split it into rules".to_owned());
-            return Err(Fault { message: "this is nested too deeply".to_owned(), help, at, length: 1 }.into());
-        }
-    }
-    Ok(())
-}
-
-fn whole(source: &str, message: String, help: &str) -> Fault {
-    Fault { message, help: Some(help.to_owned()), at: 0, length: source.chars().count().max(1) }
-}
-
 fn parsed(source: &str) -> Result<(IdedExpr, SourceInfo), ParseErrors> {
-    Env::default().parser().max_recursion_depth(DEEPEST).parse_with_source_info(source)
+    // There are no optional values here, so their syntax (`a.?b`, `[?a]`) is an error at once.
+    Env::default().with_optional_support(false).parser().max_recursion_depth(DEEPEST).parse_with_source_info(source)
 }
 
 /// What the parser says first: one mistake makes it stumble several times, and the first is the one to mend.
@@ -100,6 +90,10 @@ fn unread(source: &str, errors: &ParseErrors) -> Faults {
     let before = usize::try_from(line - 1).unwrap_or(0);
     let start: usize = source.split_inclusive('\n').take(before).map(|line| line.chars().count()).sum();
     let at = (start + usize::try_from(column - 1).unwrap_or(0)).min(source.chars().count());
+    // Such as one `? :` in the other's last part, which the parser alone can tell.
+    if message.contains("Recursion limit") {
+        return too_deep(at).into();
+    }
     Fault { message: format!("this can't be read: {message}"), help: None, at, length: 1 }.into()
 }
 
@@ -116,6 +110,7 @@ pub(super) struct Checker<'a> {
     pub(super) variable: Option<String>,
     faults: Vec<Fault>,
     costs: bool,
+    named: Vec<HostName>,
 }
 
 impl Checker<'_> {
@@ -268,6 +263,9 @@ impl Checker<'_> {
     /// A configured host.
     pub(super) fn host(&mut self, expression: &IdedExpr, name: &str) -> Option<Typed> {
         if let Some(host) = self.hosts.iter().find(|host| host.as_str() == name) {
+            if !self.named.contains(host) {
+                self.named.push(host.clone());
+            }
             return Some(Typed::Host(host.clone()));
         }
         let known: Vec<String> = self.hosts.iter().map(ToString::to_string).collect();

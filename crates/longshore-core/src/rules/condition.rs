@@ -17,11 +17,12 @@ pub struct Condition {
     source: String,
     tree: Bool,
     costs: bool,
+    hosts: Vec<HostName>,
 }
 
 impl Condition {
     /// The longest condition, in bytes.
-    pub const LONGEST: usize = 4096;
+    pub const LONGEST: usize = 16_384;
 
     /// Parses and checks a condition that may name the given hosts.
     ///
@@ -29,7 +30,7 @@ impl Condition {
     /// Everything that is wrong with it, each with its place: also behind a short circuit.
     pub fn parse(source: &str, hosts: &[HostName]) -> Result<Self, Faults> {
         let checked = check(source, hosts)?;
-        Ok(Self { source: source.to_owned(), tree: checked.tree, costs: checked.costs })
+        Ok(Self { source: source.to_owned(), tree: checked.tree, costs: checked.costs, hosts: checked.named })
     }
 
     /// The condition as it was written.
@@ -48,6 +49,12 @@ impl Condition {
     #[must_use]
     pub const fn asks_for_cost(&self) -> bool {
         self.costs
+    }
+
+    /// The hosts that it names.
+    #[must_use]
+    pub fn hosts(&self) -> &[HostName] {
+        &self.hosts
     }
 
     /// Whether it holds.

@@ -16,8 +16,12 @@ pub(super) enum Trouble {
     NoHost(String),
     DivisionByZero,
     Overflow,
+    TooLong,
     CostUnknown(String),
 }
+
+/// How long a text may become that a condition joins, in bytes.
+const LONGEST_TEXT: usize = 1 << 16;
 
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,6 +30,7 @@ impl fmt::Display for Trouble {
             Self::NoHost(name) => write!(f, "there is no host {name}"),
             Self::DivisionByZero => f.write_str("a division by zero"),
             Self::Overflow => f.write_str("a number is too large"),
+            Self::TooLong => write!(f, "a joined text is longer than {LONGEST_TEXT} bytes; compare its parts apart"),
             Self::CostUnknown(why) => write!(f, "estimated_cost is not known: {why}"),
         }
     }
@@ -241,10 +246,17 @@ impl Text {
                 Cow::Borrowed(at.scope.job.label(&key).ok_or_else(|| Trouble::NoLabel(key.into_owned()))?)
             }
             Self::Element => Cow::Borrowed(at.element),
-            Self::Joined(sides) => Cow::Owned([sides[0].eval(at)?, sides[1].eval(at)?].concat()),
+            Self::Joined(sides) => joined(&sides[0].eval(at)?, &sides[1].eval(at)?)?,
             Self::If(parts) => return if parts.0.eval(at)? { parts.1.eval(at) } else { parts.2.eval(at) },
         })
     }
+}
+
+fn joined(a: &str, b: &str) -> Answer<Cow<'static, str>> {
+    if a.len() + b.len() > LONGEST_TEXT {
+        return Err(Trouble::TooLong);
+    }
+    Ok(Cow::Owned([a, b].concat()))
 }
 
 impl Texts {

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// How large a compiled pattern may be, in bytes.
-const PATTERN_LIMIT: usize = 1 << 16;
+const PATTERN_LIMIT: usize = 1 << 20;
 
 const FUNCTIONS: [&str; 4] = ["has", "size", "int", "double"];
 const METHODS: [&str; 10] =
@@ -178,27 +178,35 @@ impl Checker<'_> {
         Some(Typed::Bool(Bool::IsGiven(given)))
     }
 
+    /// A chain of methods is walked from here, so this has little of its own on the stack.
     fn method(&mut self, expression: &IdedExpr, call: &CallExpr, target: &IdedExpr) -> Option<Typed> {
+        let typed = self.typed(target);
+        if matches!(call.func_name.as_str(), "exists" | "all" | "exists_one" | "existsOne" | "filter" | "map") {
+            self.comprehension(expression, call, target, typed)
+        } else {
+            self.text_method(expression, call, typed)
+        }
+    }
+
+    fn comprehension(
+        &mut self,
+        expression: &IdedExpr,
+        call: &CallExpr,
+        target: &IdedExpr,
+        list: Option<Typed>,
+    ) -> Option<Typed> {
         let quantifier = match call.func_name.as_str() {
             "exists" => Some(Quantifier::Exists),
             "all" => Some(Quantifier::All),
             "exists_one" | "existsOne" => Some(Quantifier::ExistsOne),
-            "filter" | "map" => None,
-            _ => return self.text_method(expression, call, target),
+            _ => None,
         };
-        let list = self.typed(target);
-        let [Expr::Ident(variable), _] = [call.args.first().map(|arg| &arg.expr)?, &target.expr] else {
-            return self.refuse(
-                expression,
-                format!("{}() takes a name and an expression", call.func_name),
-                "write user.groups.exists(g, g == \"a\")",
-            );
-        };
-        let [_, body] = call.args.as_slice() else {
+        let [IdedExpr { expr: Expr::Ident(variable), .. }, body] = call.args.as_slice() else {
             let message = format!("{}() takes a name and an expression", call.func_name);
             return self.refuse(expression, message, "write user.groups.exists(g, g == \"a\")");
         };
-        if self.variable.is_some() {
+        // Nested, or one upon the result of another, they could make more than a job has.
+        if self.variable.is_some() || matches!(list, Some(Typed::Texts(Texts::Filtered(_) | Texts::Mapped(_)))) {
             return self.refuse(expression, "one level of comprehension is the most", "split it into rules");
         }
         self.variable = Some(variable.clone());
@@ -227,8 +235,7 @@ impl Checker<'_> {
         }
     }
 
-    fn text_method(&mut self, expression: &IdedExpr, call: &CallExpr, target: &IdedExpr) -> Option<Typed> {
-        let text = self.typed(target);
+    fn text_method(&mut self, expression: &IdedExpr, call: &CallExpr, text: Option<Typed>) -> Option<Typed> {
         let arguments: Vec<Option<Typed>> = call.args.iter().map(|argument| self.typed(argument)).collect();
         let (text, arguments) = (text?, arguments.into_iter().collect::<Option<Vec<Typed>>>()?);
         let search = match call.func_name.as_str() {

@@ -1,5 +1,6 @@
 #![doc = include_str!("docs.md")]
 
+mod bulk;
 mod check;
 mod condition;
 mod context;

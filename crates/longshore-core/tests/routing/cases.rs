@@ -163,6 +163,11 @@ const CASES: &[(&str, &str, &str)] = &[
     ("", "report memory=20g executor=docker", "not now: every host"),
     ("", "report memory=20g executor=docker region=office", "never: no host can run this job; laptop: 20GiB"),
     ("", "report host=new", "not now: every host"),
+    (
+        "",
+        "report host=new gpus=1",
+        "never: no host can run this job; new: the docker executor can't do what the job asks",
+    ),
 ];
 
 #[test]

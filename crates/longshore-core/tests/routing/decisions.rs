@@ -1,174 +1,19 @@
-//! The router as a whole: circuits, budgets, costs, reloads, explanations.
+//! Decisions as a whole: what they say, and when they say to ask again.
 
-use async_trait::async_trait;
 use longshore_core::{
-    Advice, Clock, ContainerExecutor, Error, ErrorKind, ExecutionHost, Finding, Health, HostFacts, Timestamp,
+    Advice, ContainerExecutor, ErrorKind, ExecutionHost, Timestamp,
     clock::later,
-    price::{ExchangeRates, PriceBook, PriceSheet},
     route::{
-        Budget, BudgetPeriod, CircuitState, Condition, Policy, RouteOutcome, RouteRequest, RoutedHost, Router,
+        Budget, BudgetPeriod, CircuitState, Condition, Policy, RouteDecision, RouteOutcome, RouteRequest,
         RoutingSnapshot, RoutingTable, Target, UnknownPrice,
     },
-    testing::MockContainerExecutor,
 };
-use serde_json::json;
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    money::{money, prices, table},
+    world::{configured, decided, executor, host, job, now, rule, with_state},
 };
-
-use crate::world::{configured, decided, executor, host, job, now, rule, with_state};
-
-fn priced(per_second: &str, currency: &str) -> PriceSheet {
-    serde_json::from_value(json!({ "currency": currency, "rates": { "vcpu": per_second } })).unwrap()
-}
-
-fn money(text: &str) -> longshore_core::price::Money {
-    text.parse().unwrap()
-}
-
-/// Two hosts at 1 and 2 USD a second, one at 0.5 EUR, one without a price.
-fn prices() -> PriceBook {
-    PriceBook::new()
-        .with("one".parse().unwrap(), priced("1", "USD"))
-        .with("two".parse().unwrap(), priced("2", "USD"))
-        .with("euro".parse().unwrap(), priced("0.5", "EUR"))
-}
-
-fn hosts(names: &[&str]) -> Vec<RoutedHost> {
-    names.iter().map(|name| host(configured(&format!("{name} docker")), "1g", &[])).collect()
-}
-
-fn table(
-    names: &[&str],
-    prices: PriceBook,
-    budgets: Vec<Budget>,
-    policy: Policy,
-    unknown: UnknownPrice,
-) -> RoutingSnapshot {
-    let table = RoutingTable::builder()
-        .hosts(hosts(names))
-        .prices(prices)
-        .budgets(budgets)
-        .policy(policy)
-        .unknown_price(unknown)
-        .build()
-        .unwrap();
-    RoutingSnapshot::new(Arc::new(table))
-}
-
-#[test]
-fn the_cheapest_is_chosen_and_what_is_not_known_comes_last() {
-    let cheapest = |names: &[&str], prices| table(names, prices, Vec::new(), Policy::Cheapest, UnknownPrice::default());
-    let job = "a cpu=1 takes=10";
-    let all = ["two", "free", "one", "euro"];
-    // Without a rate the euro can't be compared, and is not known.
-    assert!(decided(&cheapest(&all, prices()), job).starts_with("chosen one"));
-    assert!(decided(&cheapest(&["free", "two"], prices()), job).starts_with("chosen two"));
-    let rates = ExchangeRates::new().with("EUR".parse().unwrap(), &money("1.1 USD"));
-    assert!(decided(&cheapest(&all, prices().with_rates(rates)), job).starts_with("chosen euro"));
-    let rates = ExchangeRates::new().with("EUR".parse().unwrap(), &money("3 USD"));
-    assert!(decided(&cheapest(&all, prices().with_rates(rates)), job).starts_with("chosen one"));
-}
-
-#[test]
-fn a_decision_tells_what_it_costs_by_which_prices() {
-    let snapshot = table(&["one"], prices(), Vec::new(), Policy::Weighted, UnknownPrice::default());
-    let (known, _) = job("a cpu=1.5 takes=10");
-    let decision = snapshot.route(&RouteRequest::new(&known, now())).decision;
-    let RouteOutcome::Chosen { estimate: Some(estimate), .. } = &decision.outcome else { panic!("{decision}") };
-    assert_eq!(estimate.cost().unwrap().to_string(), "15 USD");
-    assert!(decision.to_string().contains("expected cost: 15 USD for 10s"), "{decision}");
-    let (unknown, _) = job("a cpu=1");
-    let decision = snapshot.route(&RouteRequest::new(&unknown, now())).decision;
-    assert!(matches!(&decision.outcome, RouteOutcome::Chosen { estimate: None, .. }), "{decision}");
-}
-
-#[test]
-fn a_rules_estimated_cost_is_that_of_its_own_target() {
-    let names: Vec<_> = ["one", "two"].iter().map(|name| name.parse().unwrap()).collect();
-    let cel = |text: &str| Condition::cel(text, &names).unwrap();
-    let table = RoutingTable::builder()
-        .hosts(hosts(&["one", "two", "three"]))
-        .prices(prices())
-        .rules(vec![
-            rule("dear host=two", cel("estimated_cost < 15.0"), "cheap enough for two"),
-            rule("cheap host=one", cel("estimated_cost < 15.0"), "cheap enough for one"),
-            rule("unknown host=three", cel("estimated_cost < 15.0"), "never"),
-        ])
-        .default(Target::Host("three".parse().unwrap()))
-        .build()
-        .unwrap();
-    let snapshot = RoutingSnapshot::new(Arc::new(table));
-    assert_eq!(decided(&snapshot, "a cpu=1 takes=5"), "chosen two: cheap enough for two");
-    assert_eq!(decided(&snapshot, "a cpu=1 takes=10"), "chosen one: cheap enough for one");
-    assert_eq!(decided(&snapshot, "a cpu=1 takes=20"), "chosen three: the default");
-    let (job, _) = job("a cpu=1 takes=20");
-    let notes = snapshot.route(&RouteRequest::new(&job, now())).decision.rule_notes;
-    assert_eq!(notes.len(), 1);
-    assert!(notes[0].why.contains("set hosts.three.price"), "{notes:?}");
-}
-
-#[test]
-fn budgets_refuse_warn_and_begin_anew() {
-    let budget = |period| Budget::new("b".parse().unwrap(), period);
-    let monthly = || budget(BudgetPeriod::Month).warning_at(money("50 USD")).hard_at(money("100 USD"));
-    let with = |budget, names: &[&str], unknown| table(names, prices(), vec![budget], Policy::Cheapest, unknown);
-    let spent = |snapshot: RoutingSnapshot, text: &str| snapshot.with_spent("b".parse().unwrap(), money(text));
-    let job = "a cpu=1 takes=10";
-    let refuse = UnknownPrice::Refuse;
-
-    assert!(decided(&spent(with(monthly(), &["one"], refuse), "90 USD"), job).starts_with("chosen one"));
-    let over = decided(&spent(with(monthly(), &["one"], refuse), "90.01 USD"), job);
-    assert_eq!(over, "not now until 2026-08-01T00:00:00Z: every host that could run this job is busy or ill");
-    let dear = decided(&with(monthly(), &["one"], refuse), "a cpu=1 takes=101");
-    assert_eq!(
-        dear,
-        "never: no host can run this job; one: budget b: 101 USD with this job, beyond the limit of 100 USD"
-    );
-    let total =
-        decided(&spent(with(budget(BudgetPeriod::Total).hard_at(money("1 USD")), &["one"], refuse), "1 USD"), job);
-    assert!(total.starts_with("never: "), "{total}");
-    // The cheaper host still fits.
-    assert!(decided(&spent(with(monthly(), &["two", "one"], refuse), "85 USD"), job).starts_with("chosen one"));
-    // An unknown cost is no zero.
-    let unknown = decided(&with(monthly(), &["free"], refuse), job);
-    assert!(
-        unknown.contains("free: budget b is hard, and the cost is not known: no price is known of docker"),
-        "{unknown}"
-    );
-    assert!(decided(&with(monthly(), &["free"], UnknownPrice::Allow), job).starts_with("chosen free"));
-    // A budget in another currency needs a rate.
-    let euros = decided(&with(budget(BudgetPeriod::Day).hard_at(money("9 EUR")), &["one"], refuse), job);
-    assert!(euros.contains("there is no rate from USD to EUR"), "{euros}");
-}
-
-#[test]
-fn a_budget_counts_the_jobs_and_hosts_that_it_is_for() {
-    let blue = Condition::cel("labels.team == 'blue'", &[]).unwrap();
-    let budget = Budget::new("b".parse().unwrap(), BudgetPeriod::Day).hard_at(money("1 USD")).when(blue);
-    let snapshot = |budget| table(&["one"], prices(), vec![budget], Policy::Weighted, UnknownPrice::default());
-    assert!(decided(&snapshot(budget.clone()), "a cpu=1 takes=10 +team=red").starts_with("chosen"));
-    assert!(decided(&snapshot(budget.clone()), "a cpu=1 takes=10 +team=blue").starts_with("never"));
-    // One that can't tell whether a job counts, counts it.
-    assert!(decided(&snapshot(budget.clone()), "a cpu=1 takes=10").starts_with("never"));
-    let elsewhere = budget.when(Condition::Always).on([Target::Executor("fargate".parse().unwrap())]);
-    let error = RoutingTable::builder().hosts(hosts(&["one"])).budgets(vec![elsewhere]).build().unwrap_err();
-    assert!(error.to_string().contains("budgets \"executor fargate\""), "{error}");
-}
-
-#[test]
-fn a_warning_level_is_told_and_refuses_nothing() {
-    let budget = Budget::new("b".parse().unwrap(), BudgetPeriod::Month).warning_at(money("5 USD"));
-    let snapshot = table(&["one"], prices(), vec![budget], Policy::Weighted, UnknownPrice::default());
-    let (job, _) = job("a cpu=1 takes=6");
-    let decision = snapshot.route(&RouteRequest::new(&job, now())).decision;
-    assert_eq!(decision.notices, ["budget b: 6 USD with this job, beyond the warning level of 5 USD"]);
-    assert!(decision.to_string().contains("notice: budget b"), "{decision}");
-}
 
 #[test]
 fn an_explanation_names_every_candidate_and_why() {
@@ -196,6 +41,7 @@ fn an_explanation_names_every_candidate_and_why() {
     let expected = "\
 chosen: big (fargate)
 reason: the default
+expected cost: unknown: a has neither an expected_duration nor a run_timeout; set one
 
 rule memory → executor docker: needs memory
   full   full: 1 of 1 jobs run there
@@ -225,128 +71,105 @@ fn what_waits_says_when_to_ask_again_and_what_never_fits_is_an_error() {
     assert!(decide(&snapshot, "a").error().is_none());
 }
 
-/// A clock that stands still.
-#[derive(Debug)]
-struct Still(Timestamp);
-
-#[async_trait]
-impl Clock for Still {
-    fn now(&self) -> Timestamp {
-        self.0
-    }
-
-    async fn sleep(&self, _: Duration) {
-        std::future::pending::<()>().await;
-    }
-}
-
-/// A host whose health is what the switch says.
-fn switched(name: &str, well: &Arc<AtomicBool>) -> RoutedHost {
-    let configured = configured(&format!("{name} docker"));
-    let facts = || HostFacts::builder().discovered_at(now()).engine("engine 1").build();
-    let mut executor: MockContainerExecutor = executor(&configured, Some(facts()));
-    let seen = Arc::clone(well);
-    executor.expect_check_health().returning(move || {
-        Ok(Health::new(vec![Finding::new("credentials", seen.load(Ordering::Relaxed), "as the switch says")]))
-    });
-    let seen = Arc::clone(well);
-    executor.expect_discover().returning(move || {
-        let refused = || Error::new(ErrorKind::Unavailable, "nobody answers");
-        seen.load(Ordering::Relaxed).then(|| Arc::new(facts())).ok_or_else(refused)
-    });
-    RoutedHost::new(configured, Arc::new(executor))
-}
-
-fn goes(router: &Router, at: Timestamp) -> String {
-    let (job, _) = job("a");
-    let decision = router.route_job(&RouteRequest::new(&job, at)).decision;
-    decision.host().map_or_else(|| decision.error().unwrap().message().to_owned(), ToString::to_string)
-}
-
-#[tokio::test]
-async fn refusals_open_a_circuit_and_a_probe_closes_it() {
-    let well = Arc::new(AtomicBool::new(false));
-    let hosts = vec![switched("first", &well), host(configured("second docker"), "1g", &[])];
+/// A rule over the hosts of a kind, whose jobs wait when those are full.
+fn waiting(hosts: &[&str], budgets: Vec<Budget>) -> RoutingSnapshot {
     let table = RoutingTable::builder()
-        .hosts(hosts)
-        .default(Target::Host("first".parse().unwrap()))
-        .fallback(vec![Target::Host("second".parse().unwrap())])
-        .build()
-        .unwrap();
-    let router = Router::new(table);
-    let first = "first".parse().unwrap();
-    assert_eq!(goes(&router, now()), "first");
-    router.refused(&first, &Error::new(ErrorKind::Unauthenticated, "the token has expired"), now());
-    assert_eq!(goes(&router, now()), "second");
-    assert_eq!(router.get_available_executors(now()).len(), 1);
-
-    let limit = Duration::from_secs(1);
-    assert!(router.probe_due(&Still(now()), limit).await.is_empty());
-    let due = later(now(), Duration::from_secs(15));
-    assert_eq!(router.probe_due(&Still(due), limit).await, vec![first.clone()]);
-    assert_eq!(goes(&router, due), "second");
-    let again = later(due, Duration::from_secs(30));
-    assert!(router.probe_due(&Still(later(due, Duration::from_secs(29))), limit).await.is_empty());
-    well.store(true, Ordering::Relaxed);
-    assert_eq!(router.probe_due(&Still(again), limit).await, vec![first]);
-    assert_eq!(goes(&router, again), "first");
+        .hosts(hosts.iter().map(|text| host(configured(text), "1g", &[])).collect())
+        .rules(vec![rule("all executor=docker", Condition::Always, "they are cheap")])
+        .fallback(vec![Target::Executor("fargate".parse().unwrap())])
+        .prices(prices())
+        .budgets(budgets)
+        .build();
+    RoutingSnapshot::new(Arc::new(table.unwrap()))
 }
 
-#[tokio::test]
-async fn hosts_that_can_not_be_reached_say_why() {
-    let well = Arc::new(AtomicBool::new(false));
-    let configured_host = configured("new docker");
-    let mut bare = executor(&configured_host, None);
-    bare.expect_discover().returning(|| Err(Error::new(ErrorKind::Unavailable, "nobody answers")));
-    let table = RoutingTable::builder()
-        .hosts(vec![RoutedHost::new(configured_host, Arc::new(bare)), switched("other", &well)])
-        .default(Target::Host("new".parse().unwrap()))
-        .build()
-        .unwrap();
-    let router = Router::new(table);
-    router.discover(None, &Still(now()), Duration::from_secs(1)).await;
-    let told = goes(&router, now());
-    assert!(told.contains("new: nobody answers"), "{told}");
+fn asked_again(snapshot: &RoutingSnapshot, text: &str) -> Option<Timestamp> {
+    let decision: RouteDecision = snapshot.route(&RouteRequest::new(&job(text).0, now())).decision;
+    match decision.outcome {
+        RouteOutcome::NotNow { ask_again_at, .. } => ask_again_at,
+        _ => panic!("{decision}"),
+    }
 }
 
 #[test]
-fn a_reload_keeps_what_is_true_of_the_hosts_that_stay() {
-    let table = |hosts: &[&str]| {
-        let hosts = hosts.iter().map(|text| host(configured(text), "1g", &[])).collect();
-        RoutingTable::builder().hosts(hosts).build().unwrap()
-    };
-    let router = Router::new(table(&["a docker most=2", "b docker region=north"]));
-    let (a, b) = ("a".parse().unwrap(), "b".parse().unwrap());
-    router.update_host(&a, |state| state.running = 2);
-    router.refused(&b, &Error::new(ErrorKind::Unauthenticated, "no"), now());
-    router.reload(table(&["a docker most=2", "b docker region=north", "c docker"]));
-    let snapshot = router.snapshot();
-    assert_eq!(snapshot.state(&a).unwrap().running, 2);
-    assert!(matches!(snapshot.state(&b).unwrap().circuit, CircuitState::Open { .. }));
-    assert_eq!(goes(&router, now()), "c");
-    router.reload(table(&["b docker region=south"]));
-    assert_eq!(goes(&router, now()), "b");
-    let error = router.get_executor(&a).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert!(error.message().contains("hosts: b"), "{error}");
-    assert_eq!(router.get_executor(&b).unwrap().host(), &b);
+fn a_job_that_waits_asks_again_when_another_host_of_the_same_target_has_recovered() {
+    let hosts = ["full docker most=1", "other docker most=1", "third docker", "away fargate"];
+    let recovers = "2026-07-15T14:35:00Z".parse().unwrap();
+    let busy = waiting(&hosts, Vec::new());
+    for (state, expected) in [
+        ("running=full:1 paused=other paused=third", None),
+        ("running=full:1 cooling=other paused=third", Some(recovers)),
+        ("running=full:1 open=other paused=third", Some(recovers)),
+        // What recovers and is full as well can't take it.
+        ("running=full:1 running=other:1 cooling=other paused=third", None),
+        // What was to recover before now says nothing, nor does a host of another stage.
+        ("running=full:1 overdue=other paused=third", None),
+        ("running=full:1 paused=other paused=third cooling=away", None),
+    ] {
+        assert_eq!(asked_again(&with_state(busy.clone(), state), "a"), expected, "{state}");
+    }
+    // A budget that begins anew makes no room, and a host that it keeps from the job takes none.
+    let budget = Budget::new("b".parse().unwrap(), BudgetPeriod::Day).hard_at(money("10 USD"));
+    let names = ["one docker most=1", "two docker", "away fargate"];
+    let budgeted = waiting(&names, vec![budget.on([Target::Host("two".parse().unwrap())])]);
+    let budgeted = budgeted.with_spent("b".parse().unwrap(), money("5 USD"));
+    assert_eq!(asked_again(&with_state(budgeted, "running=one:1 cooling=two"), "a cpu=1 takes=5"), None);
 }
 
 #[test]
-fn the_share_routed_at_the_first_try_is_counted() {
-    let router = Router::new(RoutingTable::builder().hosts(hosts(&["one"])).build().unwrap());
-    assert_eq!(router.stats().first_try_share(), None);
-    let route = |again: bool, text: &str| {
-        let (job, _) = job(text);
-        let request = RouteRequest::new(&job, now());
-        let _ = router.route_job(&if again { request.again() } else { request });
+fn a_job_that_nobody_takes_never_asks_again_in_the_past() {
+    let hosts = ["one docker", "two docker", "away fargate"];
+    let ill = waiting(&hosts, Vec::new());
+    let soon = later(now(), Duration::from_secs(1));
+    let recovers = "2026-07-15T14:35:00Z".parse().unwrap();
+    for (state, expected) in [
+        ("paused=one paused=two paused=away", None),
+        ("open=one cooling=two paused=away", Some(recovers)),
+        // A circuit whose time has come is probed at any moment.
+        ("overdue=one cooling=two paused=away", Some(soon)),
+        ("overdue=one paused=two paused=away", Some(soon)),
+        ("cooling=one paused=two paused=away", Some(recovers)),
+    ] {
+        assert_eq!(asked_again(&with_state(ill.clone(), state), "a"), expected, "{state}");
+    }
+}
+
+#[test]
+fn a_host_that_was_never_reached_is_no_hope_for_what_it_can_not_do() {
+    let unreached = crate::world::unreached(&configured("new docker"));
+    let table = RoutingTable::builder().hosts(vec![unreached]).build().unwrap();
+    let snapshot = RoutingSnapshot::new(Arc::new(table));
+    let why = || "the name can't be resolved".to_owned();
+    let snapshot = snapshot.with(&"new".parse().unwrap(), |state| state.unreachable = Some(why()));
+    let refused = |text: &str| {
+        let decision = snapshot.route(&RouteRequest::new(&job(text).0, now())).decision;
+        decision.error().unwrap().message().to_owned()
     };
-    route(false, "a");
-    route(false, "a");
-    route(false, "a");
-    route(false, "a memory=2g");
-    route(true, "a");
-    assert_eq!((router.stats().jobs, router.stats().first_try_share()), (4, Some(0.75)));
+    assert!(refused("a").ends_with("; new: the name can't be resolved"), "{}", refused("a"));
+    assert!(decided(&snapshot, "a").starts_with("not now"));
+    assert!(decided(&snapshot, "a gpus=1").starts_with("never: "), "{}", decided(&snapshot, "a gpus=1"));
+    assert!(refused("a gpus=1").contains("needs `gpu`"), "{}", refused("a gpus=1"));
+}
+
+#[test]
+fn what_would_do_says_at_what_cost() {
+    let snapshot = table(&["one", "two", "free"], prices(), Vec::new(), Policy::Cheapest, UnknownPrice::default());
+    let decision = snapshot.route(&RouteRequest::new(&job("a cpu=1 takes=10").0, now())).decision;
+    let shown = decision.to_string();
+    for line in [
+        "  one   chosen\n",
+        "  two   would do at 20 USD; the policy chose another\n",
+        "  free  would do; the policy chose another\n",
+    ] {
+        assert!(shown.contains(line), "{shown}");
+    }
+    let costs: Vec<_> = decision.stages[0].candidates.iter().map(|candidate| candidate.cost.clone()).collect();
+    assert_eq!(costs, [None, Some(money("10 USD")), Some(money("20 USD"))]);
+    let closed = snapshot.with(&"two".parse().unwrap(), |state| {
+        state.circuit = CircuitState::Open { until: now(), why: "no".to_owned() };
+    });
+    let decision = closed.route(&RouteRequest::new(&job("a cpu=1 takes=10").0, now())).decision;
+    assert_eq!(decision.stages[0].candidates[2].cost, None);
 }
 
 #[test]

@@ -5,5 +5,8 @@
 
 mod cases;
 mod decisions;
+mod memo;
+mod money;
 mod properties;
+mod router;
 mod world;

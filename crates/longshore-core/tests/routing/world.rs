@@ -30,16 +30,8 @@ pub(crate) fn unreached(host: &ExecutionHost) -> RoutedHost {
 }
 
 pub(crate) fn executor(host: &ExecutionHost, facts: Option<HostFacts>) -> MockContainerExecutor {
-    let mut executor = MockContainerExecutor::new();
-    let (name, kind, facts) = (host.name.clone(), host.executor_type.clone(), facts.map(Arc::new));
-    executor.expect_executor_type().return_const(kind.clone());
-    executor.expect_host().return_const(name.clone());
-    let all = [Capability::RegistryImages, Capability::Command, Capability::MemoryLimit, Capability::CpuLimit];
-    let further = [Capability::Labels, Capability::Environment, Capability::Platform, Capability::Gpu];
-    let gpu = kind.as_str() != "docker";
-    let declared = all.into_iter().chain(further).filter(|capability| gpu || *capability != Capability::Gpu);
-    executor.expect_capabilities().return_const(Capabilities::new(LaunchIdempotency::ByKey, declared));
-    executor.expect_facts().return_const(facts.clone());
+    let mut executor = bare_executor(host, facts.clone());
+    let (name, kind) = (host.name.clone(), host.executor_type.clone());
     executor.expect_plan().returning(move |job| {
         let Some(facts) = &facts else { return Err(Error::new(ErrorKind::Unavailable, "nothing is known of it yet")) };
         let template = job.template();
@@ -54,8 +46,23 @@ pub(crate) fn executor(host: &ExecutionHost, facts: Option<HostFacts>) -> MockCo
     executor
 }
 
+/// The same, which plans nothing yet.
+pub(crate) fn bare_executor(host: &ExecutionHost, facts: Option<HostFacts>) -> MockContainerExecutor {
+    let mut executor = MockContainerExecutor::new();
+    let (name, kind, facts) = (host.name.clone(), host.executor_type.clone(), facts.map(Arc::new));
+    executor.expect_executor_type().return_const(kind.clone());
+    executor.expect_host().return_const(name.clone());
+    let all = [Capability::RegistryImages, Capability::Command, Capability::MemoryLimit, Capability::CpuLimit];
+    let further = [Capability::Labels, Capability::Environment, Capability::Platform, Capability::Gpu];
+    let gpu = kind.as_str() != "docker";
+    let declared = all.into_iter().chain(further).filter(|capability| gpu || *capability != Capability::Gpu);
+    executor.expect_capabilities().return_const(Capabilities::new(LaunchIdempotency::ByKey, declared));
+    executor.expect_facts().return_const(facts);
+    executor
+}
+
 /// `Plan::granting` asks an executor for its names only.
-fn planner(name: &longshore_core::HostName, kind: &longshore_core::ExecutorType) -> MockContainerExecutor {
+pub(crate) fn planner(name: &longshore_core::HostName, kind: &longshore_core::ExecutorType) -> MockContainerExecutor {
     let mut executor = MockContainerExecutor::new();
     executor.expect_executor_type().return_const(kind.clone());
     executor.expect_host().return_const(name.clone());
@@ -122,7 +129,7 @@ pub(crate) fn job(text: &str) -> (ContainerJob, Option<Target>) {
     (job, bound)
 }
 
-/// What is true now: `running=HOST:N open=HOST cooling=HOST paused=HOST …`.
+/// What is true now: `running=HOST:N open=HOST overdue=HOST cooling=HOST cooled=HOST paused=HOST`.
 pub(crate) fn with_state(mut snapshot: RoutingSnapshot, text: &str) -> RoutingSnapshot {
     let until: Timestamp = "2026-07-15T14:35:00Z".parse().unwrap();
     for word in text.split_whitespace() {
@@ -132,6 +139,7 @@ pub(crate) fn with_state(mut snapshot: RoutingSnapshot, text: &str) -> RoutingSn
         snapshot = snapshot.with(&name.parse().unwrap(), |state| match key {
             "running" => state.running = count.parse().unwrap(),
             "open" => state.circuit = CircuitState::Open { until, why: why() },
+            "overdue" => state.circuit = CircuitState::Open { until: now(), why: why() },
             "cooling" => state.circuit = CircuitState::CoolingDown { until, why: why() },
             "cooled" => state.circuit = CircuitState::CoolingDown { until: now(), why: why() },
             "paused" => state.paused = Some("maintenance".to_owned()),

@@ -58,6 +58,13 @@ const CASES: &[(&str, &str)] = &[
     ("template.name.matches('(')", "the pattern \"(\" can't be used: unclosed group"),
     ("template.name.matches('(a{1000}){1000}')", "can't be used"),
     ("user.groups.exists(g, env.exists(e, e == g))", "one level of comprehension is the most"),
+    ("env.map(g, g + g).map(g, g + g) == env", "one level of comprehension is the most"),
+    ("env.map(g, g).filter(g, g == 'a').exists(g, g == 'a')", "one level of comprehension is the most"),
+    ("'a' in env.filter(g, g != 'a').filter(g, g != 'b')", "one level of comprehension is the most"),
+    ("user.groups.exists()", "exists() takes a name and an expression; write user.groups.exists(g, g == \"a\")"),
+    ("true || env.map()", "8 «env.map(» map() takes a name and an expression"),
+    ("env.filter(e, true, true) == env", "filter() takes a name and an expression"),
+    ("env.map(e, true, e) == env", "map() takes a name and an expression"),
     ("user.groups.exists(g, g)", "exists() wants a bool, and this is a string"),
     ("user.groups.map(g, 1) == []", "map() wants a string, and this is an int"),
     ("[1, 2].exists(n, n == '1')", "0 «[1, 2]» exists() goes through strings, and this is a list(int)"),
@@ -84,6 +91,14 @@ const CASES: &[(&str, &str)] = &[
     ("'open", "this can't be read: "),
     ("hour = 1", "this can't be read: "),
     ("a; b", "this can't be read: "),
+    ("user.name in [?'ann']", "this can't be read: unsupported syntax '?'"),
+    ("labels.?team == 'a'", "this can't be read: unsupported syntax '.?'"),
+    ("labels[?'team'] == 'a'", "this can't be read: unsupported syntax '[?'"),
+    ("labels.`team` == 'a'", "7 «`» this can't be read: names are not quoted"),
+    ("user.name == 'a\\q'", "13 «'» this can't be read: this string does not end as it should"),
+    ("user.name == 'a\n'", "13 «'» this can't be read: this string does not end as it should"),
+    ("user.name == '''a'", "13 «'» this can't be read: this string does not end as it should"),
+    ("user.name == x'a'", "14 «'» this can't be read: a string stands right behind a word"),
 ];
 
 #[test]
@@ -103,12 +118,55 @@ fn all_faults_are_told_at_once_in_the_order_of_the_text() {
 
 #[test]
 fn what_is_too_large_is_refused_before_it_costs_anything() {
-    let long = format!("hour > {}", "1".repeat(5000));
-    assert!(faults(&long)[0].contains("a condition has at most 4096 bytes, and this one has 5007"));
+    let long = format!("hour > {}", "1".repeat(20_000));
+    assert!(faults(&long)[0].contains("a condition has at most 16384 bytes, and this one has 20007"));
     for (open, close) in [("(", ")"), ("[", "]"), ("!(", ")"), ("hour > 1 ? true : (", ")")] {
         let deep = format!("{}true{}", open.repeat(100), close.repeat(100));
         assert!(faults(&deep)[0].contains("nested too deeply"), "{open}: {:?}", faults(&deep));
     }
-    let wide = vec!["true"; 300].join("&&");
-    assert!(faults(&wide)[0].contains("at most 500 characters of operators"), "{:?}", faults(&wide));
+    let chain = format!("{}true", "hour > 1 ? true : ".repeat(60));
+    assert!(faults(&chain)[0].contains("nested too deeply"), "{:?}", faults(&chain));
+    let strings = |between: &str| format!("{}''", format!("''{between}").repeat(600));
+    for wide in
+        [vec!["true"; 300].join("&&"), strings("in"), strings(" in "), format!("labels{} == ''", "[0]".repeat(600))]
+    {
+        assert!(faults(&wide)[0].contains("at most 400 characters of operators"), "{:?}", faults(&wide));
+    }
+}
+
+#[test]
+fn what_stands_in_strings_and_comments_is_no_operator() {
+    let images: Vec<String> = (0..200).map(|n| format!("'registry.example.com/team/tool-{n}:1.2.3-rc.1'")).collect();
+    let load = [
+        format!("template.image in [{}]", images.join(", ")),
+        format!("user.name != '{}'", "([{?".repeat(40)),
+        format!("user.name != r'{}'", "\\d+".repeat(300)),
+        format!("user.name != \"\"\"{}\"\"\"", "\n'+".repeat(300)),
+        format!("user.name != '{}'", "\\'+\\x41\\u00e4\\U000000e4\\101\\n".repeat(200)),
+        format!("user.name != '' // {}\n && hour > 1", "+(".repeat(600)),
+        format!("{}true", "hour > 20 ? false : ".repeat(15)),
+        format!("{}true", "(hour > 20 ? true : false) && ".repeat(60)),
+    ];
+    for text in load {
+        let found = Condition::parse(&text, &hosts());
+        assert!(found.is_ok(), "{text}: {}", found.unwrap_err());
+    }
+    let hidden = format!("'\\'{}'", "+1".repeat(600));
+    assert!(Condition::parse(&hidden, &hosts()).is_err());
+}
+
+#[test]
+fn patterns_of_ordinary_size_load() {
+    for pattern in [r"^\w+-\w+-\w+-\w+$", r"\w{20}", "^(eu|us)-[a-z]{2,20}$"] {
+        let text = format!("template.name.matches(r'{pattern}')");
+        assert!(Condition::parse(&text, &[]).is_ok(), "{text}: {:?}", Condition::parse(&text, &[]));
+    }
+}
+
+#[test]
+fn a_condition_knows_the_hosts_that_it_names() {
+    let text = "hosts.big.load > 0.5 || hosts['my-host'].free > 1 && hosts.big.running > 1";
+    let condition = Condition::parse(text, &hosts()).unwrap();
+    assert_eq!(condition.hosts(), hosts());
+    assert_eq!(Condition::parse("hour > 1", &hosts()).unwrap().hosts(), []);
 }

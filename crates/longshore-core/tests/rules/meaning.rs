@@ -90,6 +90,13 @@ fn what_could_not_be_foreseen_says_the_way_out() {
         let trouble = ask(text).unwrap_err();
         assert!(trouble.contains(expected), "{text}: {trouble}");
     }
+    let mut long = job();
+    let name = "x".repeat(40_000);
+    long.created_by = Some(longshore_core::Principal::builder().name(name).groups(vec!["a".repeat(40_000)]).build());
+    for text in ["user.name + user.name == ''", "'' in user.groups.map(g, g + user.name)"] {
+        let trouble = holds(&text.parse().unwrap(), &long, Ok(0.0)).unwrap_err();
+        assert_eq!(trouble, "a joined text is longer than 65536 bytes; compare its parts apart");
+    }
     let condition = Condition::parse("estimated_cost > 1.0", &[]).unwrap();
     assert!(condition.asks_for_cost());
     let trouble = holds(&condition, &job(), Err("no price".to_owned())).unwrap_err();
