@@ -47,27 +47,6 @@ impl Bench {
         RawJob { image: self.image.clone(), command: instructions.iter().map(|&text| text.to_owned()).collect() }
     }
 
-    fn finding(
-        &self,
-        case: &str,
-        names: (&str, &str),
-        unit: &'static str,
-        samples: &mut Samples,
-        target: &str,
-    ) -> Finding {
-        Finding {
-            case: case.to_owned(),
-            a: names.0.to_owned(),
-            b: names.1.to_owned(),
-            unit,
-            ratio: stats::ratio(&samples.a, &samples.b),
-            median_a: stats::median(&mut samples.a),
-            median_b: stats::median(&mut samples.b),
-            target: target.to_owned(),
-            pairs: samples.a.len(),
-        }
-    }
-
     async fn longshore(&self, job: &RawJob, security: SecurityProfile) -> Result<f64> {
         let began = Instant::now();
         ours::run(&self.executor, job, security, ByteSize::from_mib(64)).await?;
@@ -92,7 +71,7 @@ impl Bench {
             let second = one(pair % 2 == 1, &mut raw).await?;
             samples.add(pair, first, second);
         }
-        Ok(self.finding("launch to cleaned up", ("longshore", "raw API"), "ms", &mut samples, "at most 1.05"))
+        Ok(samples.finding("launch to cleaned up", ("longshore", "raw API"), "ms", "at most 1.05"))
     }
 
     /// From launch to cleaned up, against `docker run --rm`.
@@ -107,7 +86,7 @@ impl Bench {
             let second = one(pair % 2 == 1).await?;
             samples.add(pair, first, second);
         }
-        Ok(self.finding("launch to cleaned up", ("longshore", "docker run --rm"), "ms", &mut samples, "at most 1.00"))
+        Ok(samples.finding("launch to cleaned up", ("longshore", "docker run --rm"), "ms", "at most 1.00"))
     }
 
     /// The default security profile against the engine's own.
@@ -120,7 +99,7 @@ impl Bench {
             let second = self.longshore(&job, profile(pair % 2 == 1)).await?;
             samples.add(pair, first, second);
         }
-        Ok(self.finding("security profile", ("default", "platform"), "ms", &mut samples, "at most 1.05"))
+        Ok(samples.finding("security profile", ("default", "platform"), "ms", "at most 1.05"))
     }
 
     /// Containers a second, so many at a time.
@@ -134,7 +113,7 @@ impl Bench {
             samples.add(pair, first, second);
         }
         let case = format!("containers a second, {width} at a time");
-        Ok(self.finding(&case, ("longshore", "raw API"), "1/s", &mut samples, "at least 0.95"))
+        Ok(samples.finding(&case, ("longshore", "raw API"), "1/s", "at least 0.95"))
     }
 
     async fn burst(&self, job: &RawJob, width: usize, ours: bool) -> Result<f64> {
@@ -180,7 +159,7 @@ impl Bench {
             let second = one(pair % 2 == 1, &mut raw).await?;
             samples.add(pair, first, second);
         }
-        Ok(self.finding("log throughput", ("longshore", "raw follow"), "MiB/s", &mut samples, "at least 0.9"))
+        Ok(samples.finding("log throughput", ("longshore", "raw follow"), "MiB/s", "at least 0.9"))
     }
 
     /// How much memory this program takes while a line of 1 GiB goes by, in MiB, beyond what it had.
@@ -197,18 +176,34 @@ impl Bench {
     }
 }
 
+/// What was measured of A and of B.
 #[derive(Default)]
-struct Samples {
+pub(crate) struct Samples {
     a: Vec<f64>,
     b: Vec<f64>,
 }
 
 impl Samples {
     /// In even pairs A was first, in odd ones B.
-    fn add(&mut self, pair: usize, first: f64, second: f64) {
+    pub(crate) fn add(&mut self, pair: usize, first: f64, second: f64) {
         let (a, b) = if pair.is_multiple_of(2) { (first, second) } else { (second, first) };
         self.a.push(a);
         self.b.push(b);
+    }
+
+    /// What they come to.
+    pub(crate) fn finding(mut self, case: &str, names: (&str, &str), unit: &'static str, target: &str) -> Finding {
+        Finding {
+            case: case.to_owned(),
+            a: names.0.to_owned(),
+            b: names.1.to_owned(),
+            unit,
+            ratio: stats::ratio(&self.a, &self.b),
+            median_a: stats::median(&mut self.a),
+            median_b: stats::median(&mut self.b),
+            target: target.to_owned(),
+            pairs: self.a.len(),
+        }
     }
 }
 

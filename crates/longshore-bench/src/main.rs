@@ -1,9 +1,10 @@
-//! Side-by-side measurements of the Docker executor, each printing the ratio of medians with its 95% interval,
+//! Side-by-side measurements of the Docker executor and the router, each printing the ratio of medians with its 95% interval,
 //! as a line for people on stderr and as a line of JSON on stdout.
 
 mod cases;
 mod ours;
 mod raw;
+mod routing;
 mod stats;
 
 use cases::{Bench, Finding};
@@ -21,9 +22,11 @@ enum Case {
     Logs,
     /// The default security profile against the engine's own.
     Security,
+    /// The router's decisions; needs no engine.
+    Routing,
 }
 
-/// Measures Longshore's Docker executor side by side with the engine's bare API.
+/// Measures Longshore's Docker executor side by side with the engine's bare API, and its router.
 #[derive(Debug, Parser)]
 struct Options {
     /// What to measure; everything, when nothing is named.
@@ -31,21 +34,46 @@ struct Options {
     /// How many pairs of A and B.
     #[arg(long, default_value_t = 40)]
     pairs: usize,
+    /// Only decides so often, to be counted by Callgrind.
+    #[arg(long, hide = true)]
+    count: Option<usize>,
+    /// With so many rules.
+    #[arg(long, hide = true, default_value_t = 100)]
+    rules: usize,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let options = Options::parse();
+    if let Some(decisions) = options.count {
+        return routing::count(options.rules, decisions).await;
+    }
+    let all = [Case::Launch, Case::Width, Case::Logs, Case::Security, Case::Routing];
+    let wanted: Vec<Case> =
+        all.into_iter().filter(|case| options.cases.is_empty() || options.cases.contains(case)).collect();
+    if wanted.contains(&Case::Routing) {
+        measure_routing(options.pairs).await?;
+    }
+    let with_engine: Vec<Case> = wanted.into_iter().filter(|case| *case != Case::Routing).collect();
+    if with_engine.is_empty() {
+        return Ok(());
+    }
     let socket = raw::socket();
     let image = "longshore-probe:bench".to_owned();
     Raw::connect(&socket).await?.load(longshore_probe::image_archive(&image)).await?;
     let state = tempfile::tempdir()?;
     let bench = Bench { socket, image, executor: ours::executor(state.path())?, pairs: options.pairs };
-    let all = [Case::Launch, Case::Width, Case::Logs, Case::Security];
-    for case in all.into_iter().filter(|case| options.cases.is_empty() || options.cases.contains(case)) {
+    for case in with_engine {
         measure(&bench, case).await?;
     }
     Ok(())
+}
+
+async fn measure_routing(pairs: usize) -> Result<()> {
+    routing::latencies(say, out).await?;
+    print(&routing::growth(pairs).await?)?;
+    print(&routing::interpreter(pairs).await?)?;
+    print(&routing::contention(pairs).await?)
 }
 
 async fn measure(bench: &Bench, case: Case) -> Result<()> {
@@ -67,6 +95,7 @@ async fn measure(bench: &Bench, case: Case) -> Result<()> {
             out(&serde_json::json!({ "case": "memory", "unit": "MiB", "grown": grown }))
         }
         Case::Security => print(&bench.security().await?),
+        Case::Routing => Ok(()),
     }
 }
 

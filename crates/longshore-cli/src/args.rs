@@ -29,6 +29,20 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Run(Box<RunArgs>),
 
+    Route(Box<RouteArgs>),
+
+    /// Looks at the configured hosts
+    Hosts {
+        #[command(subcommand)]
+        command: HostsCommand,
+    },
+
+    /// Looks at the configuration
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+
     /// Lists the kinds of executor that this program has
     Executors,
 
@@ -63,32 +77,60 @@ pub(crate) enum Command {
 #[command(after_long_help = help::RUN, after_help = help::RUN_SHORT, override_usage = help::RUN_USAGE)]
 #[command(args_override_self = true)]
 pub(crate) struct RunArgs {
-    /// The image, and the command with its arguments to run in place of the image's own
-    ///
-    /// Each argument reaches the program as it is; nothing passes through a shell.
-    #[arg(required = true, trailing_var_arg = true, value_names = ["IMAGE", "COMMAND"])]
-    pub(crate) image_and_command: Vec<String>,
-
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+/// What describes a job, wherever it is typed.
+#[derive(Args)]
+pub(crate) struct JobArgs {
+    /// The image, and the command with its arguments to run in place of the image's own
+    ///
+    /// Each argument reaches the program as it is; nothing passes through a shell. With --template or --file the image
+    /// is theirs, and all words are the command.
+    #[arg(required_unless_present_any = ["file", "template"], trailing_var_arg = true, value_names = ["IMAGE", "COMMAND"])]
+    pub(crate) image_and_command: Vec<String>,
+
+    /// A template of the configuration to begin from; options win over it
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
+    pub(crate) template: Option<String>,
+
+    /// A file that describes the job, in TOML, YAML or JSON; options win over it (`longshore schema job-file`)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "template")]
+    pub(crate) file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) requester: RequesterArgs,
     #[command(flatten)]
     pub(crate) container: ContainerArgs,
     #[command(flatten)]
     pub(crate) resources: ResourceArgs,
     #[command(flatten)]
     pub(crate) times: TimeArgs,
-    #[command(flatten)]
-    pub(crate) report: ReportArgs,
 }
 
 #[derive(Args)]
 #[command(next_help_heading = "Where it runs")]
 pub(crate) struct PlaceArgs {
-    /// The kind of executor; `longshore executors` lists them
-    #[arg(long, value_name = "KIND", default_value = "docker", allow_hyphen_values = true)]
-    pub(crate) executor: String,
+    /// The kind of executor, or a configured host
+    ///
+    /// `longshore executors` lists the kinds, `longshore hosts list` the hosts.
+    ///
+    /// With a configuration: one of its hosts, or whichever of its hosts of that kind the router chooses. Without
+    /// one, the default is docker.
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
+    pub(crate) executor: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationArgs,
 
     /// The engine's address, such as `unix:///run/docker.sock`; for docker the default is `DOCKER_HOST`
+    ///
+    /// Like --executor-config and --allow it describes a host of its own, and the configuration is left aside.
     #[arg(long, value_name = "URI", allow_hyphen_values = true)]
     pub(crate) host: Option<String>,
 
@@ -110,6 +152,135 @@ pub(crate) struct PlaceArgs {
     /// The installation that owns what is created
     #[arg(long, value_name = "NAME", default_value = "local", allow_hyphen_values = true)]
     pub(crate) owner: String,
+}
+
+#[derive(Args, Clone)]
+pub(crate) struct ConfigurationArgs {
+    /// The configuration; by default `longshore.toml` (or .yaml, .json) here, in the user's configuration folder or in
+    /// /etc/longshore, where there is one
+    #[arg(long, value_name = "FILE", env = "LONGSHORE_CONFIG", hide_env_values = true, value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Who asks, for the routing rules")]
+pub(crate) struct RequesterArgs {
+    /// Who asks for the job
+    #[arg(long = "as", value_name = "NAME", allow_hyphen_values = true)]
+    pub(crate) requester: Option<String>,
+
+    /// A group of theirs (repeatable)
+    #[arg(long, value_name = "GROUP", allow_hyphen_values = true)]
+    pub(crate) group: Vec<String>,
+
+    /// The configured host, or the kind, that is preferred where it will do; --executor leaves no choice
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
+    pub(crate) prefer: Option<String>,
+
+    /// A region in which the job may run (repeatable)
+    #[arg(long, value_name = "REGION", allow_hyphen_values = true)]
+    pub(crate) region: Vec<String>,
+
+    /// Under whose law its data must stay, such as eu
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
+    pub(crate) residency: Option<String>,
+
+    /// How long the job usually runs, from which its cost is estimated
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) expect: Option<String>,
+}
+
+/// Tells where a job would run, and why
+///
+/// Nothing is launched. The hosts are asked what they are, unless --offline takes them for well.
+#[derive(Args)]
+#[command(after_help = help::ROUTE, override_usage = help::ROUTE_USAGE, args_override_self = true)]
+#[command(mut_arg("requester", |arg| arg.long("user").visible_alias("as")))]
+#[command(mut_arg("user", |arg| arg.long("container-user").short(None)))]
+pub(crate) struct RouteArgs {
+    /// Tells every host that was considered, and why not
+    #[arg(long)]
+    pub(crate) explain: bool,
+
+    /// Asks no host: each is taken for well, empty and able to do what its kind can
+    #[arg(long)]
+    pub(crate) offline: bool,
+
+    /// Prints the decision as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// One of the configured hosts, or a kind of them, as for `run`
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
+    pub(crate) executor: Option<String>,
+
+    /// Whose jobs count against the limits of hosts, as for `run`
+    #[arg(long, value_name = "NAME", default_value = "local", allow_hyphen_values = true)]
+    pub(crate) owner: String,
+
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationArgs,
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum HostsCommand {
+    /// Lists the configured hosts
+    List {
+        #[command(flatten)]
+        configuration: ConfigurationArgs,
+
+        /// Prints them as JSON
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// Asks each host whether jobs could run there: reachability, credentials, permissions, versions
+    Check {
+        /// The hosts; by default all that are enabled
+        names: Vec<String>,
+
+        #[command(flatten)]
+        configuration: ConfigurationArgs,
+
+        /// How long each may take to answer
+        #[arg(long, value_name = "TIME", default_value = "10s")]
+        limit: String,
+
+        /// Prints the findings as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Checks the configuration, and runs its routing tests
+    Check {
+        #[command(flatten)]
+        configuration: ConfigurationArgs,
+
+        /// Prints what was found as JSON
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// Prints the configuration as it is in force, without its secrets
+    Show {
+        #[command(flatten)]
+        configuration: ConfigurationArgs,
+    },
+
+    /// Prints the JSON Schema of the configuration, for editors
+    Schema,
+
+    /// Writes a configuration to begin with
+    Init {
+        /// The file, which must not exist
+        #[arg(default_value = "longshore.toml", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
 }
 
 #[derive(Args)]
@@ -165,19 +336,19 @@ pub(crate) struct ContainerArgs {
     #[arg(long, value_name = "TARGET[:size=SIZE]", allow_hyphen_values = true)]
     pub(crate) tmpfs: Vec<String>,
 
-    /// When the image is fetched
-    #[arg(long, value_name = "WHEN", default_value = "missing", allow_hyphen_values = true)]
+    /// When the image is fetched; by default when it is missing
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
     #[arg(value_parser = Suggested(&["always", "missing", "never"]))]
-    pub(crate) pull: String,
+    pub(crate) pull: Option<String>,
 
     /// The platform of the image, such as linux/arm64
     #[arg(long, value_name = "OS/ARCHITECTURE", allow_hyphen_values = true)]
     pub(crate) platform: Option<String>,
 
-    /// How tightly the container is held
-    #[arg(long, value_name = "PROFILE", default_value = "default", allow_hyphen_values = true)]
+    /// How tightly the container is held; by default as the profile `default` has it
+    #[arg(long, value_name = "PROFILE", allow_hyphen_values = true)]
     #[arg(value_parser = Suggested(&["default", "hardened", "platform"]))]
-    pub(crate) security: String,
+    pub(crate) security: Option<String>,
 
     /// The signal that asks the job to end; by default the image's, usually SIGTERM
     #[arg(long, value_name = "SIGNAL", allow_hyphen_values = true)]
@@ -245,16 +416,28 @@ pub(crate) struct ReportArgs {
     pub(crate) quiet: bool,
 }
 
-impl RunArgs {
-    /// The image; clap lets nothing through without one.
+impl JobArgs {
+    /// Whether a template or a file says what the image is.
+    pub(crate) const fn is_described(&self) -> bool {
+        self.template.is_some() || self.file.is_some()
+    }
+
+    /// The image, where no template or file has it; clap lets nothing through without one.
     pub(crate) fn image(&self) -> &str {
         self.image_and_command.first().map_or("", String::as_str)
     }
 
     /// The command in place of the image's own, where one is given. A `--` right after the image is punctuation.
     pub(crate) fn command(&self) -> Option<&[String]> {
-        let rest = self.image_and_command.get(1..).unwrap_or_default();
-        let command = if rest.first().is_some_and(|first| first == "--") { &rest[1..] } else { rest };
+        let words = self.image_and_command.get(usize::from(!self.is_described())..).unwrap_or_default();
+        let command = if words.first().is_some_and(|first| first == "--") { &words[1..] } else { words };
         (!command.is_empty()).then_some(command)
+    }
+}
+
+impl PlaceArgs {
+    /// Whether the options describe a host of their own.
+    pub(crate) const fn describes_a_host(&self) -> bool {
+        self.host.is_some() || !self.executor_config.is_empty() || !self.allow.is_empty()
     }
 }

@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 use longshore::{
-    Cause, Error, ErrorKind, ExecutionHandle, LaunchToken, LogCompleteness, Plan, Result, RunEvent, RunObserver,
-    StopReason, Termination,
+    Cause, Error, ErrorKind, ExecutionHandle, ExecutionHost, LaunchToken, LogCompleteness, Plan, Result, RunEvent,
+    RunObserver, StopReason, Termination, route::RouteDecision,
 };
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::{output::Output, progress::Progress, text::clean};
 
@@ -17,13 +17,48 @@ pub(crate) struct Console {
     quiet: bool,
     expected: OnceLock<LaunchToken>,
     launched: OnceLock<ExecutionHandle>,
+    host: OnceLock<ExecutionHost>,
+    decision: Mutex<Option<RouteDecision>>,
 }
 
 impl Console {
     /// Shows a run on our own stdout and stderr.
     pub(crate) fn new(json: bool, quiet: bool) -> Self {
         let (output, progress) = (Output::start(json), Progress::new(quiet));
-        Self { output, progress, quiet, expected: OnceLock::new(), launched: OnceLock::new() }
+        Self {
+            output,
+            progress,
+            quiet,
+            expected: OnceLock::new(),
+            launched: OnceLock::new(),
+            host: OnceLock::new(),
+            decision: Mutex::new(None),
+        }
+    }
+
+    /// Is told on which host the job runs, once that is known.
+    pub(crate) fn placed(&self, host: &ExecutionHost) {
+        let _ = self.host.set(host.clone());
+    }
+
+    /// The kind of executor on which the job runs, once that is known.
+    pub(crate) fn executor(&self) -> Option<&str> {
+        self.host.get().map(|host| host.executor_type.as_str())
+    }
+
+    /// The address of the host on which the job runs, where it has one.
+    pub(crate) fn address(&self) -> Option<&str> {
+        self.host.get().and_then(|host| host.executor_config.get("host")?.as_str())
+    }
+
+    /// Is told what the router has decided.
+    pub(crate) fn decided(&self, decision: &RouteDecision) {
+        *self.decision.lock().unwrap_or_else(PoisonError::into_inner) = Some(decision.clone());
+    }
+
+    /// What the router has decided last.
+    pub(crate) fn decision(&self) -> Option<RouteDecision> {
+        self.decision.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Is told what is about to be launched.
@@ -52,6 +87,12 @@ impl Console {
     pub(crate) fn say(&self, text: &str) {
         self.progress.clear();
         self.output.line(format!("longshore: {}", clean(text)));
+    }
+
+    /// Shows lines that are harmless already.
+    pub(crate) fn lines(&self, text: String) {
+        self.progress.clear();
+        self.output.line(text);
     }
 
     /// Says what can be done about it.

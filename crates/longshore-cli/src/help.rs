@@ -1,8 +1,29 @@
 //! The parts of the help that are more than one line.
 
+/// How to call `route`.
+pub(crate) const ROUTE_USAGE: &str = "longshore route [OPTIONS] IMAGE [-- COMMAND...]
+       longshore route [OPTIONS] --template NAME
+       longshore route [OPTIONS] --file FILE";
+
+/// After the help of `route`, and in its manual page.
+pub(crate) const ROUTE: &str = "\
+Exit codes:
+  0    a host was chosen
+  1    no host ever takes the job as it is
+  2    not now: the job would wait
+  125  there is no configuration, or something is wrong with it or
+       with the options
+
+Examples:
+  longshore route --explain --memory 16g tool
+  longshore route --user ann --group premium --json tool
+  longshore route --offline --template import";
+
 /// How to call `run`.
 pub(crate) const RUN_USAGE: &str = "longshore run [OPTIONS] IMAGE [-- COMMAND...]
-       longshore run [OPTIONS] IMAGE COMMAND...";
+       longshore run [OPTIONS] IMAGE COMMAND...
+       longshore run [OPTIONS] --template NAME [-- COMMAND...]
+       longshore run [OPTIONS] --file FILE [-- COMMAND...]";
 
 /// After the list of commands.
 pub(crate) const START: &str = "Begin with: longshore run alpine -- echo hello";
@@ -39,7 +60,18 @@ Files of variables:
   Lines that begin with # and empty lines are left out. Options win
   over files, and later ones over earlier ones.
 
+Configuration:
+  Where there is a longshore.toml (here, in the user's configuration
+  folder or in /etc/longshore; or --config), the job runs where its
+  rules send it, and stderr tells why. `longshore config init` writes
+  one, `longshore route --explain` tells the whole of a decision. A
+  job whose host is full or ill waits; Ctrl-C ends that.
+
 Environment:
+  LONGSHORE_CONFIG
+      the configuration, as --config
+  LONGSHORE_SECTION__KEY__KEY
+      replaces a value of it: LONGSHORE_HOSTS__HOME__ENABLED=false
   DOCKER_HOST, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH
       where the Docker Engine is, as for Docker's own program
   XDG_STATE_HOME

@@ -1,16 +1,31 @@
 //! What to do next about an error: pure, one table.
 
-use longshore::{Advice, Error, ErrorKind, ExecutionHandle};
+use longshore::{Advice, Error, ErrorKind, ExecutionHandle, config::Problems};
 use std::{error::Error as StdError, io};
 
-use crate::args::RunArgs;
+/// What a hint depends on beside the error.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    /// The kind of executor.
+    pub(crate) executor: &'a str,
+    /// Whether the image is never to be fetched.
+    pub(crate) never_pulls: bool,
+    /// Whether the host was chosen by the configuration.
+    pub(crate) is_routed: bool,
+}
 
 /// What a person can do about the error of a run, where something can be done.
-pub(crate) fn of_error(args: &RunArgs, error: &Error) -> Option<String> {
-    let executor = args.place.executor.as_str();
+pub(crate) fn of_error(asked: &Asked<'_>, error: &Error) -> Option<String> {
+    let executor = asked.executor;
     let hint = match error.kind() {
         ErrorKind::Unavailable => return Some(of_unavailable(executor, error)),
-        ErrorKind::ImageUnavailable => return Some(of_image(args, error)),
+        ErrorKind::ImageUnavailable => return Some(of_image(asked, error)),
+        _ if error.operation() == Some("route_job") => {
+            "`longshore route --explain` with the same options tells every host that was considered, and why not"
+        }
+        ErrorKind::Invalid if error.source().is_some_and(<dyn StdError>::is::<Problems>) => {
+            "`longshore config check` checks the configuration; `longshore config schema` and `longshore schema job-file` describe the files"
+        }
         ErrorKind::Invalid if error.message().starts_with("executor_config") => {
             return Some(format!("`longshore schema {executor}-config` tells what --executor-config takes"));
         }
@@ -18,6 +33,9 @@ pub(crate) fn of_error(args: &RunArgs, error: &Error) -> Option<String> {
             return Some(format!("`longshore schema {executor}-options` tells what --executor-option takes"));
         }
         ErrorKind::Invalid => "`longshore run --help` tells what each option takes",
+        ErrorKind::Unsupported if error.operation() == Some("plan") && asked.is_routed => {
+            "leave the option out, or run it elsewhere (--executor); what the host's operator can allow stands under `allow` in the configuration"
+        }
         ErrorKind::Unsupported if error.operation() == Some("plan") => {
             "leave the option out, or run it elsewhere (--executor, --host); what the host's operator can allow, --allow allows here, such as --allow 'volumes=[\"data\"]'"
         }
@@ -82,15 +100,15 @@ fn of_unavailable(executor: &str, error: &Error) -> String {
     )
 }
 
-fn of_image(args: &RunArgs, error: &Error) -> String {
-    if args.container.pull == "never" {
+fn of_image(asked: &Asked<'_>, error: &Error) -> String {
+    if asked.never_pulls {
         return "build it or fetch it there first, or leave out --pull never so that it is fetched".to_owned();
     }
     if error.advice() != Advice::Permanent {
         return "the registry could not be reached; try again, or fetch the image beforehand and run with --pull never"
             .to_owned();
     }
-    let sign_in = if args.place.executor == "docker" {
+    let sign_in = if asked.executor == "docker" {
         "`docker login` for a private registry"
     } else {
         "credentials for a private registry"
@@ -115,14 +133,13 @@ fn is_forbidden(error: &Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::{Cli, Command};
-    use clap::Parser;
     use longshore::{JobId, LaunchToken};
 
-    fn args(line: &str) -> RunArgs {
-        match Cli::try_parse_from(["longshore", "run"].into_iter().chain(line.split(' '))).map(|cli| cli.command) {
-            Ok(Command::Run(args)) => *args,
-            _ => panic!("{line}"),
+    fn asked(line: &str) -> Asked<'_> {
+        Asked {
+            executor: if line.contains("mock") { "mock" } else { "docker" },
+            never_pulls: line.contains("--pull never"),
+            is_routed: line.contains("--config"),
         }
     }
 
@@ -146,6 +163,13 @@ mod tests {
             ("i", Error::new(ErrorKind::Invalid, "executor_options.docker: it"), "longshore schema docker-options"),
             ("i", error(ErrorKind::Unsupported), "longshore executors"),
             ("i", error(ErrorKind::Unsupported).with_operation("plan"), "leave the option out"),
+            (
+                "--config c i",
+                error(ErrorKind::Unsupported).with_operation("plan"),
+                "under `allow` in the configuration",
+            ),
+            ("--config c i", error(ErrorKind::Unsupported).with_operation("route_job"), "route --explain"),
+            ("--config c i", error(ErrorKind::Capacity).with_operation("route_job"), "route --explain"),
             ("i", error(ErrorKind::StartFailed), "could not be started"),
             ("i", error(ErrorKind::CommandNotFound), "sh -c"),
             ("i", error(ErrorKind::CommandNotExecutable), "chmod +x"),
@@ -162,7 +186,7 @@ mod tests {
             ("i", error(ErrorKind::Unexpected), "--verbose"),
         ];
         for (line, error, expected) in cases {
-            let hint = of_error(&args(line), &error).unwrap_or_default();
+            let hint = of_error(&asked(line), &error).unwrap_or_default();
             assert!(hint.contains(expected), "{line} {}: {hint}", error.kind());
         }
     }

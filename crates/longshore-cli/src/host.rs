@@ -1,8 +1,8 @@
 //! From what was typed to the place on which to run.
 
 use longshore::{
-    Allow, Error, ErrorKind, ExecutionHost, ExecutorKind, ExecutorRegistry, ExecutorType, HostName, Owner, Result,
-    Violation,
+    Allow, Error, ErrorKind, ExecutionHost, ExecutorKind, ExecutorRegistry, ExecutorType, HostName, JobTemplate,
+    Result, Violation,
 };
 use schemars::schema_for;
 use serde_json::{Map, Value};
@@ -15,33 +15,24 @@ use crate::{
     settings::{Source, merge},
 };
 
-/// Where a job is to run, for whom, and what only that kind of executor knows of it.
-#[derive(Debug)]
-pub(crate) struct Place {
-    pub(crate) host: ExecutionHost,
-    pub(crate) owner: Owner,
-    pub(crate) options: BTreeMap<ExecutorType, Value>,
-}
-
-/// The place that the options describe; the host is named after its executor. After a mistake it goes no further.
+/// The host that the options describe, named after its executor. After a mistake it goes no further.
 ///
 /// # Errors
 /// Mistakes are the reader's to tell; there are no others.
-pub(crate) fn place(reader: &mut Reader, args: &PlaceArgs, registry: &ExecutorRegistry) -> Result<Place> {
-    let owner = reader.one("--owner", Some(&args.owner));
-    let kind = reader.one("--executor", Some(&args.executor));
+pub(crate) fn typed(reader: &mut Reader, args: &PlaceArgs, registry: &ExecutorRegistry) -> Result<ExecutionHost> {
+    let kind = reader.one("--executor", Some(args.executor.as_deref().unwrap_or(DEFAULT)));
     let kind: ExecutorType = kind.map_or_else(|| ExecutorType::new("unknown"), Ok)?;
     let known = registry.kinds().find(|known| known.executor_type == kind);
-    let host = ExecutionHost::builder()
+    Ok(ExecutionHost::builder()
         .name(HostName::new(kind.as_str())?)
         .executor_type(kind.clone())
         .executor_config(config(reader, args, &kind, known))
         .allow(allow(reader, args)?)
-        .build();
-    let options = options(reader, args, &kind, known);
-    let options = options.into_iter().map(|options| (kind.clone(), Value::Object(options))).collect();
-    Ok(Place { host, owner: owner.map_or_else(|| Owner::new("unknown"), Ok)?, options })
+        .build())
 }
+
+/// The kind of executor where neither an option nor a configuration names one.
+const DEFAULT: &str = "docker";
 
 /// The host's own settings; nothing at all where none are given.
 fn config(reader: &mut Reader, args: &PlaceArgs, kind: &ExecutorType, known: Option<&ExecutorKind>) -> Value {
@@ -73,31 +64,66 @@ fn allow(reader: &mut Reader, args: &PlaceArgs) -> Result<Allow> {
         .map_err(|error| Error::new(ErrorKind::Invalid, "--allow can't be read").with_source(error))
 }
 
-/// The job's own section for this kind of executor.
-fn options(
+/// A job's own sections for kinds of executor.
+pub(crate) type Sections = BTreeMap<ExecutorType, Map<String, Value>>;
+
+/// The job's own sections for kinds of executor: for the only one on which it can run, where that is known, and else for
+/// any that this program has.
+pub(crate) fn options(
     reader: &mut Reader,
     args: &PlaceArgs,
-    kind: &ExecutorType,
-    known: Option<&ExecutorKind>,
-) -> Option<Map<String, Value>> {
-    let (name, schema) = (format!("{kind}-options"), schema(known.map(|known| known.options_schema)));
-    let prefix = format!("{kind}.");
-    let source = Source { option: "--executor-option", prefix: &prefix, schema_name: &name, schema: &schema };
-    let typed = reader.each(source.option, &args.executor_option, |text| match text.strip_prefix(kind.as_str()) {
-        Some(rest) if rest.starts_with('.') => source.read(&rest[1..]),
-        Some(rest) if rest.starts_with("={") => source.read(&rest[1..]),
-        _ => Err(for_another(source.option, text, kind)),
-    });
-    typed.into_iter().reduce(|mut all, new| {
-        merge(&mut all, new);
-        all
-    })
+    registry: &ExecutorRegistry,
+    only: Option<&ExecutorType>,
+) -> Sections {
+    let mut sections = Sections::new();
+    let typed = reader.each("--executor-option", &args.executor_option, |text| option(text, registry, only));
+    for (kind, new) in typed {
+        merge(sections.entry(kind).or_default(), new);
+    }
+    sections
 }
 
-/// What is not for the executor on which the job runs, told by its key alone.
-fn for_another(option: &str, text: &str, kind: &ExecutorType) -> Violation {
+/// `KIND.KEY=VALUE`, or `KIND={JSON object}`.
+fn option(
+    text: &str,
+    registry: &ExecutorRegistry,
+    only: Option<&ExecutorType>,
+) -> Result<(ExecutorType, Map<String, Value>), Violation> {
+    const OPTION: &str = "--executor-option";
+    let kinds: Vec<ExecutorType> = match only {
+        Some(kind) => vec![kind.clone()],
+        None => registry.kinds().map(|kind| kind.executor_type.clone()).collect(),
+    };
+    let found = kinds.into_iter().find_map(|kind| match text.strip_prefix(kind.as_str()) {
+        Some(rest) if rest.starts_with('.') || rest.starts_with("={") => Some((kind, &rest[1..])),
+        _ => None,
+    });
+    let Some((kind, rest)) = found else { return Err(for_another(OPTION, text, only)) };
+    let known = registry.kinds().find(|known| known.executor_type == kind);
+    let (name, schema) = (format!("{kind}-options"), schema(known.map(|known| known.options_schema)));
+    let prefix = format!("{kind}.");
+    let source = Source { option: OPTION, prefix: &prefix, schema_name: &name, schema: &schema };
+    source.read(rest).map(|section| (kind, section))
+}
+
+/// Adds the sections to those that the template has.
+pub(crate) fn add_options(template: &mut JobTemplate, sections: Sections) {
+    for (kind, section) in sections {
+        match template.executor_options.entry(kind).or_insert_with(|| Value::Object(Map::new())) {
+            Value::Object(old) => merge(old, section),
+            other => *other = Value::Object(section),
+        }
+    }
+}
+
+/// What is not for an executor on which the job can run, told by its key alone.
+fn for_another(option: &str, text: &str, only: Option<&ExecutorType>) -> Violation {
     let key = text.split_once('=').map_or("(not shown)", |(key, _)| key);
-    Violation::new(option, key, format!("the job runs on {kind}; write {kind}.KEY=VALUE or {kind}={{JSON object}}"))
+    let rule = match only {
+        Some(kind) => format!("the job runs on {kind}; write {kind}.KEY=VALUE or {kind}={{JSON object}}"),
+        None => "write KIND.KEY=VALUE or KIND={JSON object}; `longshore executors` lists the kinds".to_owned(),
+    };
+    Violation::new(option, key, rule)
 }
 
 /// Where the kind is not known everything goes: the registry refuses it.
@@ -117,13 +143,15 @@ pub(crate) fn state_dir(lookup: &Lookup<'_>) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::ConfigurationArgs;
     use serde_json::json;
     use std::ffi::OsString;
 
     fn args(executor: &str, config: &[&str], options: &[&str]) -> PlaceArgs {
         let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
         PlaceArgs {
-            executor: executor.to_owned(),
+            executor: Some(executor.to_owned()),
+            configuration: ConfigurationArgs { config: None },
             host: None,
             executor_config: owned(config),
             executor_option: owned(options),
@@ -132,10 +160,11 @@ mod tests {
         }
     }
 
-    fn placed(args: &PlaceArgs) -> Result<Place> {
+    fn placed(args: &PlaceArgs) -> Result<(ExecutionHost, Sections)> {
         let mut reader = Reader::default();
-        let place = place(&mut reader, args, &registry())?;
-        reader.finish().map(|_| place)
+        let host = typed(&mut reader, args, &registry())?;
+        let options = options(&mut reader, args, &registry(), Some(&host.executor_type));
+        reader.finish().map(|_| (host, options))
     }
 
     fn registry() -> ExecutorRegistry {
@@ -169,7 +198,7 @@ mod tests {
     fn settings_are_joined_and_the_address_is_one_of_them() {
         let config = |host: Option<&str>, settings: &[&str]| {
             let args = PlaceArgs { host: host.map(str::to_owned), ..args("kind", settings, &[]) };
-            placed(&args).unwrap().host.executor_config
+            placed(&args).unwrap().0.executor_config
         };
         assert_eq!(config(None, &[]), Value::Null);
         assert_eq!(config(Some("unix:///a"), &[]), json!({"host": "unix:///a"}));
@@ -187,11 +216,11 @@ mod tests {
 
     #[test]
     fn a_jobs_own_options_name_their_executor() {
-        let options = |options: &[&str]| placed(&args("kind", &[], options)).map(|place| place.options);
+        let options = |options: &[&str]| placed(&args("kind", &[], options)).map(|place| place.1);
         let kind: ExecutorType = "kind".parse().unwrap();
         assert_eq!(options(&[]).unwrap(), BTreeMap::new());
         let joined = options(&["kind.init=true", r#"kind={"more": {"a": 1}}"#, "kind.more.b=x"]).unwrap();
-        assert_eq!(joined[&kind], json!({"init": true, "more": {"a": 1, "b": "x"}}));
+        assert_eq!(json!(joined[&kind]), json!({"init": true, "more": {"a": 1, "b": "x"}}));
         let cases = [
             ("init=true", "--executor-option \"init\" is not valid: the job runs on kind; write kind.KEY=VALUE"),
             ("other.init=hunter2", "--executor-option \"other.init\" is not valid: the job runs on kind"),
@@ -216,10 +245,9 @@ mod tests {
 
     #[test]
     fn every_mistake_is_told_at_once() {
-        let mut args = args("No/such", &["x"], &["y"]);
-        args.owner = "Me".to_owned();
+        let args = args("No/such", &["x"], &["y"]);
         let error = placed(&args).unwrap_err().to_string();
-        for option in ["--executor \"No/such\"", "--owner \"Me\"", "--executor-config", "--executor-option"] {
+        for option in ["--executor \"No/such\"", "--executor-config", "--executor-option"] {
             assert!(error.contains(option), "{option}: {error}");
         }
     }

@@ -4,7 +4,9 @@
 
 mod args;
 mod commands;
+mod configuration;
 mod console;
+mod described;
 mod env_file;
 mod exit;
 mod help;
@@ -13,9 +15,11 @@ mod host;
 mod job;
 mod logging;
 mod output;
+mod place;
 mod progress;
 mod reader;
 mod report;
+mod routing;
 mod settings;
 mod signals;
 mod text;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use longshore::{
     Advice, Cause, Cleanup, Error, ErrorKind, Evidence, ExecutionHandle, ExecutorType, HostName, JobId, JobName,
-    JobStatus, LaunchToken, LogCompleteness, LogDelivery, RunOutcome, StoredDuration, Usage,
+    JobStatus, LaunchToken, LogCompleteness, LogDelivery, RunOutcome, StoredDuration, Usage, route::RouteDecision,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,9 @@ pub struct RunReport {
     /// The provider's own id of the execution.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_execution_id: Option<String>,
+    /// Why it went there, where the router decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<RouteDecision>,
     /// When what happened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timings: Option<Timings>,
@@ -151,6 +154,7 @@ impl RunReport {
             executor: None,
             token: None,
             external_execution_id: None,
+            route: None,
             timings: None,
             usage: None,
             logs: None,
@@ -201,6 +205,12 @@ impl RunReport {
         self.executor = Some(handle.executor_type.clone());
         self.token = Some(handle.token);
         self.external_execution_id = Some(handle.external_execution_id.clone());
+        self
+    }
+
+    /// The same with what the router decided.
+    pub(crate) fn routed(mut self, decision: Option<RouteDecision>) -> Self {
+        self.route = decision;
         self
     }
 

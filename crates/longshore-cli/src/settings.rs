@@ -2,12 +2,8 @@
 //!
 //! No value is ever shown: it may be a credential.
 
-mod schema;
-
-use longshore::Violation;
+use longshore::{Violation, config::Shape};
 use serde_json::{Map, Value};
-
-use self::schema::Place;
 
 const FORM: &str = "write KEY=VALUE or a JSON object";
 
@@ -36,7 +32,7 @@ impl Source<'_> {
 
     /// Whether there is such a key.
     pub(crate) fn knows(&self, key: &str) -> bool {
-        Place::of(self.schema).member(key).is_some()
+        Shape::of(self.schema).member(key).is_some()
     }
 
     /// A broken rule of what is typed as this key.
@@ -56,11 +52,8 @@ impl Source<'_> {
         if key.split('.').any(str::is_empty) {
             return Err(self.not_shown("a part of the key is empty; write KEY=VALUE, with dots between sections"));
         }
-        let place = key.split('.').try_fold(Place::of(self.schema), Place::member);
-        let value = match serde_json::from_str(value) {
-            Ok(json) if place.is_none_or(|place| place.takes(&json) || !place.takes_text()) => json,
-            _ => Value::String(value.to_owned()),
-        };
+        let place = key.split('.').try_fold(Shape::of(self.schema), Shape::member);
+        let value = Shape::meant(place, value);
         let nest = |inner: Map<String, Value>, part: &str| Map::from_iter([(part.to_owned(), Value::Object(inner))]);
         let mut parts = key.rsplit('.');
         let last = parts.next().unwrap_or(key);
@@ -68,16 +61,17 @@ impl Source<'_> {
     }
 
     fn check(&self, object: &Map<String, Value>) -> Result<(), Violation> {
-        self.check_below(Place::of(self.schema), "", object)
+        self.check_below(Shape::of(self.schema), "", object)
     }
 
-    fn check_below(&self, place: Place<'_>, path: &str, object: &Map<String, Value>) -> Result<(), Violation> {
+    fn check_below(&self, place: Shape<'_>, path: &str, object: &Map<String, Value>) -> Result<(), Violation> {
         for (key, value) in object {
             let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
             let Some(inner) = place.member(key) else { return Err(self.unknown(place, &path)) };
             match value {
                 value if !inner.takes(value) => {
-                    let rule = format!("it takes {}; see `longshore schema {}`", inner.taken(), self.schema_name);
+                    let taken = inner.taken().replace("a list", "a JSON array").replace("a table", "a JSON object");
+                    let rule = format!("it takes {taken}; see `longshore schema {}`", self.schema_name);
                     return Err(self.wrong(&path, rule));
                 }
                 Value::Object(object) => self.check_below(inner, &path, object)?,
@@ -87,7 +81,7 @@ impl Source<'_> {
         Ok(())
     }
 
-    fn unknown(&self, place: Place<'_>, path: &str) -> Violation {
+    fn unknown(&self, place: Shape<'_>, path: &str) -> Violation {
         let known = place.members();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         self.wrong(path, format!("there is no such key; available: {known} (`longshore schema {}`)", self.schema_name))
@@ -182,7 +176,7 @@ mod tests {
             (r#"{"allow": {"all": "hunter2"}}"#, "\"kind.allow.all\" is not valid: it takes true or false"),
             ("list=hunter2", "it takes a JSON array"),
             ("allow=hunter2", "it takes a JSON object"),
-            (r#"{"size": ["hunter2"]}"#, "it takes a whole number, text or null"),
+            (r#"{"size": ["hunter2"]}"#, "it takes a whole number or text"),
         ];
         for (text, expected) in cases {
             let error = read(text).unwrap_err();

@@ -10,6 +10,11 @@ pub(crate) fn clean(text: &str) -> String {
     shown.collect()
 }
 
+/// The text with its lines, each of them clean.
+pub(crate) fn clean_lines(text: &str) -> String {
+    text.lines().map(|line| clean(line) + "\n").collect()
+}
+
 /// JSON on one line, with every character that a terminal could take for a command written as an escape.
 pub(crate) fn json_line(value: &impl serde::Serialize) -> serde_json::Result<String> {
     let mut text = String::new();

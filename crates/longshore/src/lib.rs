@@ -7,24 +7,39 @@
 //! |---|---|
 //! | `docker` | [`docker`](https://docs.rs/longshore-docker): a local or remote Docker Engine, or Podman's service |
 //! | `mock` | [`mock`](https://docs.rs/longshore-mock): scripted, in memory, for tests |
+//!
+//! The feature `rules` adds routing rules in CEL to the router; the feature `config` adds them with
+//! [`config`](https://docs.rs/longshore-config), which reads hosts, rules and budgets from `longshore.toml`.
 
 pub use longshore_core::*;
 
+#[cfg(feature = "config")]
+pub use longshore_config as config;
 #[cfg(feature = "docker")]
 pub use longshore_docker as docker;
 #[cfg(feature = "mock")]
 pub use longshore_mock as mock;
 
-/// A registry that knows the executors whose features are enabled.
+/// A registry that knows the executors whose features are enabled, and tells of those whose are not.
 #[must_use]
 pub fn registry() -> ExecutorRegistry {
-    #[cfg_attr(not(any(feature = "docker", feature = "mock")), expect(unused_mut, reason = "nothing is enabled"))]
     let mut registry = ExecutorRegistry::new();
     #[cfg(feature = "docker")]
     docker::register(&mut registry);
+    #[cfg(not(feature = "docker"))]
+    absent(&mut registry, "docker", "the feature `docker` of longshore");
     #[cfg(feature = "mock")]
     mock::register(&mut registry);
+    #[cfg(not(feature = "mock"))]
+    absent(&mut registry, "mock", "the feature `mock` of longshore");
     registry
+}
+
+#[cfg(not(all(feature = "docker", feature = "mock")))]
+fn absent(registry: &mut ExecutorRegistry, kind: &str, added_by: &'static str) {
+    if let Ok(kind) = kind.parse() {
+        registry.tell_absent(kind, added_by);
+    }
 }
 
 /// The README's example compiles.

@@ -24,9 +24,18 @@ pub(crate) fn write(folder: &Path) -> Result<()> {
 fn rendered() -> Result<Vec<(String, String)>> {
     let mut root = crate::command();
     root.build();
-    let subcommands: Vec<clap::Command> =
-        root.get_subcommands().filter(|command| !command.is_hide_set()).cloned().collect();
-    std::iter::once(root).chain(subcommands).map(page).collect()
+    let mut commands = Vec::new();
+    gather(root, &mut commands);
+    commands.into_iter().map(page).collect()
+}
+
+/// A command and all below it, as far as they are shown.
+fn gather(command: clap::Command, found: &mut Vec<clap::Command>) {
+    let below: Vec<_> = command.get_subcommands().filter(|below| !below.is_hide_set()).cloned().collect();
+    found.push(command);
+    for command in below.into_iter().filter(|below| below.get_name() != "help") {
+        gather(command, found);
+    }
 }
 
 fn page(command: clap::Command) -> Result<(String, String)> {
@@ -48,6 +57,15 @@ mod tests {
         let expected = [
             "longshore.1",
             "longshore-run.1",
+            "longshore-route.1",
+            "longshore-hosts.1",
+            "longshore-hosts-list.1",
+            "longshore-hosts-check.1",
+            "longshore-config.1",
+            "longshore-config-check.1",
+            "longshore-config-show.1",
+            "longshore-config-schema.1",
+            "longshore-config-init.1",
             "longshore-executors.1",
             "longshore-schema.1",
             "longshore-completions.1",

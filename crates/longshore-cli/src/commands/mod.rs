@@ -1,9 +1,12 @@
 //! The commands, a file each.
 
 mod completions;
+mod config;
 mod executors;
+mod hosts;
 mod man;
 mod plan;
+mod route;
 mod run;
 mod schema;
 
@@ -13,30 +16,57 @@ use std::{
     io::{self, ErrorKind, Write},
 };
 
-use crate::{args::Command, exit, text::clean};
+use crate::{args::Command, configuration, exit, text::clean};
 
 /// Does what was asked, and returns the program's exit code.
 pub(crate) fn execute(command: Command) -> u8 {
     let done = match command {
         Command::Run(args) => return run::run(&args),
-        Command::Executors => print(&executors::table(&longshore::registry())),
-        Command::Schema { name } => schema::text(name.as_deref()).and_then(|text| print(&text)),
-        Command::Completions { shell } => print(&completions::script(shell)),
-        Command::Man { folder: None } => man::pages().and_then(|pages| print(&pages)),
-        Command::Man { folder: Some(folder) } => man::write(&folder),
+        Command::Route(args) => waited(route::route(&args)),
+        Command::Hosts { command } => waited(hosts::hosts(&command)),
+        Command::Config { command } => config::config(&command),
+        Command::Executors => printed(&executors::table(&longshore::registry())),
+        Command::Schema { name } => schema::text(name.as_deref()).and_then(|text| printed(&text)),
+        Command::Completions { shell } => printed(&completions::script(shell)),
+        Command::Man { folder: None } => man::pages().and_then(|pages| printed(&pages)),
+        Command::Man { folder: Some(folder) } => man::write(&folder).map(|()| 0),
     };
-    match done {
-        Ok(()) => 0,
-        Err(error) => {
-            complain(&error);
-            exit::FAILED
-        }
-    }
+    done.unwrap_or_else(|error| {
+        complain(&error);
+        exit::FAILED
+    })
+}
+
+/// Waits for what takes its time.
+fn waited(asked: impl Future<Output = Result<u8>>) -> Result<u8> {
+    let runtime = runtime()?;
+    let done = runtime.block_on(asked);
+    runtime.shutdown_background();
+    done
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+        Error::new(longshore::ErrorKind::Unexpected, "the program can't start its threads").with_source(error)
+    })
 }
 
 /// A variable of our own environment: this is the one place where it is read.
-fn own_variable(name: &str) -> Option<OsString> {
+pub(crate) fn own_variable(name: &str) -> Option<OsString> {
     std::env::var_os(name)
+}
+
+/// All of them.
+pub(crate) fn own_variables() -> impl Iterator<Item = (OsString, OsString)> {
+    std::env::vars_os()
+}
+
+fn printed(text: &str) -> Result<u8> {
+    print(text).map(|()| 0)
+}
+
+fn unwritable(error: serde_json::Error) -> Error {
+    Error::new(longshore::ErrorKind::Unexpected, "the result can't be written as JSON").with_source(error)
 }
 
 /// Writes to stdout. A reader that has heard enough is no error.
@@ -51,5 +81,9 @@ fn print(text: &str) -> Result<()> {
 }
 
 fn complain(error: &Error) {
-    let _ = writeln!(io::stderr(), "longshore: {}", clean(&error.chain()));
+    let mut stderr = io::stderr();
+    let _ = match configuration::problems_of(error) {
+        Some(problems) => writeln!(stderr, "{problems}\n\nlongshore: {}", clean(error.message())),
+        None => writeln!(stderr, "longshore: {}", clean(&error.chain())),
+    };
 }

@@ -1,9 +1,8 @@
 //! `longshore run`: one job, from what was typed to its exit code.
 
 use longshore::{
-    Cleanup, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutorContext, JobStatus, LaunchToken, LogDelivery,
-    Plan, Result, RunOutcome, Runner, StopLevel,
-    layers::{TimeoutLayer, Timeouts, TracingLayer},
+    Cleanup, ContainerJob, Error, ErrorKind, JobStatus, LaunchToken, LogDelivery, Owner, Plan, Result, RunOutcome,
+    Runner,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -11,9 +10,12 @@ use super::own_variable;
 use crate::{
     RunReport,
     args::RunArgs,
+    configuration,
     console::{self, Console},
-    env_file, exit, hints, host, job,
+    described, env_file, exit, hints, host, job,
+    place::Place,
     reader::Reader,
+    routing::{self, Routing},
     signals::{self, Asked, Signals},
     text::json_line,
 };
@@ -23,12 +25,10 @@ const TIME_TO_SEND: Duration = Duration::from_secs(3600);
 
 /// Runs the job, and returns the program's exit code.
 pub(crate) fn run(args: &RunArgs) -> u8 {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match super::runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
-            super::complain(
-                &Error::new(ErrorKind::Unexpected, "the program can't start its threads").with_source(error),
-            );
+            super::complain(&error);
             return exit::FAILED;
         }
     };
@@ -56,9 +56,9 @@ async fn shown(args: &RunArgs) -> u8 {
     let left = matches!(ended, Ok(Ended::Left));
     let (code, text) = match ended {
         Ok(Ended::Planned(plan)) => (0, shown_plan(args, &plan)),
-        Ok(Ended::Finished(outcome)) => for_programs(args, tell_outcome(args, &outcome, &console, &asked)),
-        Ok(Ended::Left) => for_programs(args, tell_left(args, &console, &asked)),
-        Err(error) => for_programs(args, tell_error(args, &error, &console, &asked)),
+        Ok(Ended::Finished(outcome)) => for_programs(args, &console, tell_outcome(args, &outcome, &console, &asked)),
+        Ok(Ended::Left) => for_programs(args, &console, tell_left(&console, &asked)),
+        Err(error) => for_programs(args, &console, tell_error(args, &error, &console, &asked)),
     };
     // Whoever reads us may have stopped reading: then a signal ends the program here as it ends any other.
     tokio::select! {
@@ -80,35 +80,52 @@ async fn last_words(console: Console, text: Option<String>, in_haste: bool) -> b
 /// What is needed for a run.
 struct SetUp {
     job: ContainerJob,
-    executor: Arc<dyn ContainerExecutor>,
-    runner: Runner,
+    place: Place,
+    owner: Owner,
 }
 
-fn set_up(args: &RunArgs, console: &Console, asked: &Asked) -> Result<SetUp> {
-    let files = args.container.env_file.iter().map(|path| env_file::read(path)).collect::<Result<Vec<_>>>()?;
-    let registry = longshore::registry();
+fn set_up(args: &RunArgs, console: &Console) -> Result<SetUp> {
+    let files = args.job.container.env_file.iter().map(|path| env_file::read(path)).collect::<Result<Vec<_>>>()?;
+    let loader = configuration::loader();
+    let typed = args.place.describes_a_host();
+    let config = if typed { None } else { configuration::load(&args.place.configuration, &loader)? };
     let mut reader = Reader::default();
-    let mut template = job::template(&mut reader, args, &files.concat(), &own_variable)?;
-    let place = host::place(&mut reader, &args.place, &registry)?;
+    let begun = described::begun(&args.job, &loader, config.as_ref())?;
+    let mut job = job::job(&mut reader, &args.job, begun, &files.concat(), &own_variable)?;
+    let host = match &config {
+        Some(_) => None,
+        None => Some(host::typed(&mut reader, &args.place, loader.registry())?),
+    };
+    let bound = host.as_ref().map(|host| &host.executor_type);
+    let options = host::options(&mut reader, &args.place, loader.registry(), bound);
+    let owner = reader.one("--owner", Some(&args.place.owner));
     let notices = reader.finish()?;
-    template.executor_options = place.options;
-    let context = ExecutorContext::new(host::state_dir(&own_variable));
-    let bare = registry.build(&place.host, &context)?;
-    let limited = TimeoutLayer::new(bare, Arc::clone(&context.clock), Timeouts::default());
-    let executor: Arc<dyn ContainerExecutor> = Arc::new(TracingLayer::new(Arc::new(limited)));
-    let runner = Runner::new(Arc::clone(&executor))
-        .owned_by(place.owner)
-        .with_time_to_send(TIME_TO_SEND)
-        .keeping(args.report.keep)
-        .stopped_by(asked.switch.clone());
+    let owner = owner.map_or_else(|| Owner::new("local"), Ok)?;
+    host::add_options(&mut job.template, options);
     notices.iter().for_each(|notice| console.notice(notice));
-    let job = ContainerJob::new(template, context.clock.now());
+    let context = routing::context();
+    let place = match (config, host) {
+        (Some(config), _) => {
+            let routing = Routing::new(&config, loader.registry(), owner.clone())?;
+            let bound = routing.target(args.place.executor.as_deref())?;
+            Place::Routed { routing: Box::new(routing), bound, clock: Arc::clone(&context.clock) }
+        }
+        (None, Some(host)) => {
+            let executor = routing::executor(&host, loader.registry(), &context)?;
+            Place::Typed { host: Box::new(host), executor }
+        }
+        (None, None) => return Err(Error::new(ErrorKind::Unexpected, "there is neither a host nor a configuration")),
+    };
+    let job = job.into_job(context.clock.now());
     console.expect(LaunchToken::new(job.id, 1));
-    Ok(SetUp { job, executor, runner })
+    if let Some(host) = place.typed() {
+        console.placed(host);
+    }
+    Ok(SetUp { job, place, owner })
 }
 
 async fn execute(args: &RunArgs, console: &Console, asked: &Asked) -> Result<Ended> {
-    let set_up = set_up(args, console, asked)?;
+    let set_up = set_up(args, console)?;
     let mut signals = Signals::install()?;
     tokio::select! {
         biased;
@@ -118,17 +135,18 @@ async fn execute(args: &RunArgs, console: &Console, asked: &Asked) -> Result<End
 }
 
 async fn go(args: &RunArgs, set_up: &SetUp, console: &Console, asked: &Asked) -> Result<Ended> {
-    // An engine that does not answer is the most usual fault, and the moment at which people press Ctrl-C.
-    tokio::select! {
-        discovered = set_up.executor.discover() => discovered?,
-        _ = asked.switch.reached(StopLevel::Graceful) => {
-            return Err(Error::new(ErrorKind::Cancelled, "stopped before the launch; nothing was started"));
-        }
-    };
+    let chosen = set_up.place.choose(&set_up.job, console, asked, args.report.dry_run).await?;
+    console.placed(&chosen.host);
+    let runner = Runner::new(chosen.executor)
+        .on(chosen.host)
+        .owned_by(set_up.owner.clone())
+        .with_time_to_send(TIME_TO_SEND)
+        .keeping(args.report.keep)
+        .stopped_by(asked.switch.clone());
     if args.report.dry_run {
-        return set_up.runner.plan(&set_up.job).await.map(|plan| Ended::Planned(Box::new(plan)));
+        return runner.plan(&set_up.job).await.map(|plan| Ended::Planned(Box::new(plan)));
     }
-    let outcome = set_up.runner.run(&set_up.job, console).await?;
+    let outcome = runner.run(&set_up.job, console).await?;
     Ok(Ended::Finished(Box::new(outcome)))
 }
 
@@ -137,7 +155,8 @@ fn shown_plan(args: &RunArgs, plan: &Plan) -> Option<String> {
 }
 
 /// The report as the JSON that was asked for, if it was.
-fn for_programs(args: &RunArgs, report: RunReport) -> (u8, Option<String>) {
+fn for_programs(args: &RunArgs, console: &Console, report: RunReport) -> (u8, Option<String>) {
+    let report = report.routed(console.decision());
     let code = report.longshore_exit_code;
     (code, args.report.json.then(|| json_line(&report).ok()).flatten())
 }
@@ -153,9 +172,9 @@ fn tell_outcome(args: &RunArgs, outcome: &RunOutcome, console: &Console, asked: 
     if let Some(reason) = &outcome.lost {
         console.say(&format!("what became of the job can't be told: {reason}"));
     }
-    tell_cleanup(args, outcome, console);
+    tell_cleanup(outcome, console);
     match &outcome.logs {
-        LogDelivery::Failed(error) => report.with_error(error, hints::of_error(args, error)),
+        LogDelivery::Failed(error) => report.with_error(error, hints::of_error(&asked_of(args, console), error)),
         LogDelivery::Delivered(completeness) if outcome.lost.is_none() => {
             console::of_log(completeness).iter().for_each(|notice| console.notice(notice));
             report
@@ -164,9 +183,9 @@ fn tell_outcome(args: &RunArgs, outcome: &RunOutcome, console: &Console, asked: 
     }
 }
 
-fn tell_cleanup(args: &RunArgs, outcome: &RunOutcome, console: &Console) {
+fn tell_cleanup(outcome: &RunOutcome, console: &Console) {
     let Some(handle) = &outcome.handle else { return };
-    let to_find = hints::to_find(handle, args.place.host.as_deref());
+    let to_find = hints::to_find(handle, console.address());
     match &outcome.cleanup {
         Cleanup::Removed => {}
         Cleanup::Failed(error) => {
@@ -180,11 +199,26 @@ fn tell_cleanup(args: &RunArgs, outcome: &RunOutcome, console: &Console) {
     }
 }
 
+/// What the hints depend on.
+fn asked_of<'a>(args: &'a RunArgs, console: &'a Console) -> hints::Asked<'a> {
+    hints::Asked {
+        executor: console.executor().or(args.place.executor.as_deref()).unwrap_or("docker"),
+        never_pulls: args.job.container.pull.as_deref() == Some("never"),
+        is_routed: console.decision().is_some(),
+    }
+}
+
 /// The job could not be planned, launched or taken to its end.
 fn tell_error(args: &RunArgs, error: &Error, console: &Console, asked: &Asked) -> RunReport {
     let code = exit::of_error(error, asked.signal());
-    console.say(&error.chain());
-    let hint = asked.signal().is_none().then(|| hints::of_error(args, error)).flatten();
+    match configuration::problems_of(error) {
+        Some(problems) => {
+            console.lines(problems);
+            console.say(error.message());
+        }
+        None => console.say(&error.chain()),
+    }
+    let hint = asked.signal().is_none().then(|| hints::of_error(&asked_of(args, console), error)).flatten();
     if let Some(hint) = &hint {
         console.hint(hint);
     }
@@ -198,10 +232,7 @@ fn tell_error(args: &RunArgs, error: &Error, console: &Console, asked: &Asked) -
     let report = RunReport::bare(status, code).expected(console.expected()).with_error(error, hint);
     match console.launched() {
         Some(handle) => {
-            console.say(&format!(
-                "the container is left as it is; {}",
-                hints::to_find(handle, args.place.host.as_deref())
-            ));
+            console.say(&format!("the container is left as it is; {}", hints::to_find(handle, console.address())));
             report.launched(handle)
         }
         None => report,
@@ -209,12 +240,12 @@ fn tell_error(args: &RunArgs, error: &Error, console: &Console, asked: &Asked) -
 }
 
 /// Somebody does not want to wait any more.
-fn tell_left(args: &RunArgs, console: &Console, asked: &Asked) -> RunReport {
+fn tell_left(console: &Console, asked: &Asked) -> RunReport {
     let code = asked.signal().map_or(exit::FAILED, exit::signalled);
     let report = RunReport::bare(JobStatus::Lost, code).expected(console.expected());
     match console.launched() {
         Some(handle) => {
-            console.say(&format!("the job is left as it is; {}", hints::to_find(handle, args.place.host.as_deref())));
+            console.say(&format!("the job is left as it is; {}", hints::to_find(handle, console.address())));
             report.launched(handle)
         }
         None => {

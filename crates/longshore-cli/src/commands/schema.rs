@@ -7,7 +7,7 @@ use crate::RunReport;
 
 type MakeSchema = fn() -> Schema;
 
-const SCHEMAS: [(&str, &str, MakeSchema); 13] = [
+const SCHEMAS: [(&str, &str, MakeSchema); 15] = [
     ("job", "one requested run", || schema_for!(longshore::ContainerJob)),
     ("template", "the reusable description of a job", || schema_for!(longshore::JobTemplate)),
     ("host", "a configured place to run", || schema_for!(longshore::ExecutionHost)),
@@ -20,6 +20,10 @@ const SCHEMAS: [(&str, &str, MakeSchema); 13] = [
     ("status", "what the provider says of an execution", || schema_for!(longshore::ExecutionStatus)),
     ("log", "a part of a log", || schema_for!(longshore::LogPage)),
     ("harvest", "the final truth of an execution", || schema_for!(longshore::Harvest)),
+    ("decision", "where a job goes and why: what `route --json` prints", || {
+        schema_for!(longshore::route::RouteDecision)
+    }),
+    ("job-file", "a file that describes a job, for --file", longshore::config::job_schema),
     ("outcome", "the result of a run: what `run --json` prints", || schema_for!(RunReport)),
 ];
 

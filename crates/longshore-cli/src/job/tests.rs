@@ -1,5 +1,5 @@
 use super::*;
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, RunArgs};
 use clap::Parser;
 use longshore::{ByteSize, PullPolicy, SecretDelivery, SecurityProfile};
 use serde_json::{Value, json};
@@ -21,8 +21,8 @@ fn nothing(_: &str) -> Option<OsString> {
 /// The template and the notices, when there is no mistake.
 fn assembled(line: &[&str], files: &[Line], lookup: &Lookup<'_>) -> Result<(JobTemplate, Vec<String>)> {
     let mut reader = Reader::default();
-    let template = template(&mut reader, &parse(line), files, lookup)?;
-    Ok((template, reader.finish()?))
+    let job = job(&mut reader, &parse(line).job, None, files, lookup)?;
+    Ok((job.template, reader.finish()?))
 }
 
 /// What a template says beyond its name and image, as it would be stored.

@@ -4,9 +4,13 @@
 
 mod bad_input;
 mod commands;
+mod config;
 mod faults;
+mod hosts;
 mod output;
 mod plan;
+mod route;
+mod routed;
 mod secrets;
 mod signals;
 mod support;

@@ -29,6 +29,12 @@ impl Longshore {
         self
     }
 
+    /// The same, started in a folder.
+    pub(crate) fn within(mut self, folder: &TempDir) -> Self {
+        self.command.current_dir(folder.path());
+        self
+    }
+
     /// The same, started by another program that becomes it.
     pub(crate) fn under(mut self, program: &str) -> Self {
         let mut command = Command::new(program);
@@ -49,6 +55,13 @@ impl Longshore {
         let child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         Started { child, _home: self._home }
     }
+}
+
+/// A folder with a configuration in it.
+pub(crate) fn configured(text: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("longshore.toml"), text).unwrap();
+    folder
 }
 
 /// `longshore run --executor mock OPTIONS… any/image INSTRUCTIONS…`

@@ -1,0 +1,34 @@
+//! What a job begins from: a template of the configuration, or a file.
+
+use longshore::{
+    Error, ErrorKind, Result,
+    config::{Config, DescribedJob, Loader},
+    nearest,
+};
+
+use crate::{args::JobArgs, configuration::unusable};
+
+/// The job that a template or a file describes, where one is named.
+///
+/// # Errors
+/// `Invalid` when there is no such template, or with everything that is wrong with the file.
+pub(crate) fn begun(args: &JobArgs, loader: &Loader, config: Option<&Config>) -> Result<Option<DescribedJob>> {
+    if let Some(path) = &args.file {
+        return loader.read_job(path, config).map(Some).map_err(unusable);
+    }
+    let Some(name) = &args.template else { return Ok(None) };
+    let Some(config) = config else {
+        let message = format!("--template {name:?}: templates are in the configuration, and there is none");
+        return Err(Error::new(ErrorKind::Invalid, message));
+    };
+    if let Some(template) = config.templates().get(name) {
+        return Ok(Some(DescribedJob::new(template.clone())));
+    }
+    let known: Vec<&str> = config.templates().keys().map(String::as_str).collect();
+    let way_out = match nearest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => "the configuration has none".to_owned(),
+        None => format!("available: {}", known.join(", ")),
+    };
+    Err(Error::new(ErrorKind::Invalid, format!("--template {name:?}: there is no such template; {way_out}")))
+}

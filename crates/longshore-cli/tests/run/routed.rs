@@ -1,0 +1,154 @@
+//! `longshore run` with a configuration: the router chooses the host.
+
+use crate::support::{Longshore, configured};
+
+const CONFIG: &str = r#"
+[hosts.home]
+executor = "mock"
+default = true
+[hosts.far]
+executor = "mock"
+region = "us-east-1"
+[[routing.rules]]
+condition = "labels.where == 'far'"
+host = "far"
+reason = "its label says so"
+[templates.hello]
+image = "any/image"
+command = ["print hello"]
+env = { A = "1" }
+"#;
+
+#[test]
+fn the_choice_and_its_reason_are_told_unless_quiet() {
+    let folder = configured(CONFIG);
+    let run = |words: &[&str]| Longshore::new(["run"].iter().chain(words)).within(&folder).finish();
+    let done = run(&["any/image", "--", "print hello", "exit 3"]);
+    assert_eq!((done.code, done.stdout()), (Some(3), "hello\n"));
+    assert_eq!(
+        done.stderr,
+        "longshore: runs on home (mock): the default\n\
+         longshore: rule rule-1 did not apply: the job has no label \"where\"; ask first with `\"where\" in labels && …`\n"
+    );
+    let done = run(&["-l", "where=far", "any/image", "--", "print hello"]);
+    assert_eq!(done.stderr, "longshore: runs on far (mock): its label says so\n");
+    let done = run(&["-q", "any/image", "--", "print hello"]);
+    assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_template_is_run_and_options_win_over_it() {
+    let folder = configured(CONFIG);
+    let run = |words: &[&str]| Longshore::new(["run", "-q"].iter().chain(words)).within(&folder).finish();
+    assert_eq!(run(&["--template", "hello"]).stdout(), "hello\n");
+    assert_eq!(run(&["--template", "hello", "--", "env A", "env B"]).stdout(), "1\nB is not set\n");
+    assert_eq!(run(&["--template", "hello", "-e", "A=2", "-e", "B=3", "--", "env A", "env B"]).stdout(), "2\n3\n");
+}
+
+#[test]
+fn the_decision_is_in_the_report() {
+    let folder = configured(CONFIG);
+    let report = Longshore::new(["run", "--json", "--executor", "far", "any/image", "--", "exit 0"])
+        .within(&folder)
+        .finish()
+        .json();
+    assert_eq!((&report["host"], &report["status"]), (&"far".into(), &"completed".into()));
+    assert_eq!(report["route"]["outcome"]["chosen"]["reason"], "named by the caller");
+    let plan = Longshore::new(["run", "--dry-run", "--json", "any/image"]).within(&folder).finish().json();
+    assert_eq!(plan["host"], "home");
+}
+
+#[test]
+fn a_job_that_no_host_takes_is_refused_with_each_host_and_why() {
+    let folder = configured(CONFIG);
+    let done = Longshore::new(["run", "-m", "1t", "any/image"]).within(&folder).finish();
+    assert_eq!(done.code, Some(125));
+    assert!(done.stderr.contains("no host can run this job; home: "), "{}", done.stderr);
+    assert!(done.stderr.contains("hint: `longshore route --explain`"), "{}", done.stderr);
+    let report = Longshore::new(["run", "--json", "-m", "1t", "any/image"]).within(&folder).finish().json();
+    assert_eq!((&report["status"], &report["error"]["kind"]), (&"failed".into(), &"unsupported".into()));
+    assert!(report["route"]["outcome"]["never"].is_object(), "{report}");
+}
+
+#[test]
+fn a_job_waits_for_a_host_that_is_ill_until_it_is_well_or_somebody_stops_it() {
+    let ill = |length: &str| {
+        configured(&format!(
+            "[hosts.home]\nexecutor = \"mock\"\nexecutor_config = {{ outages = [{{ from = \"0s\", to = \"{length}\" }}] }}\n"
+        ))
+    };
+    let folder = ill("300ms");
+    let done = Longshore::new(["run", "any/image", "--", "print ran"]).within(&folder).finish();
+    assert_eq!((done.code, done.stdout()), (Some(0), "ran\n"), "{}", done.stderr);
+    assert!(done.stderr.contains("longshore: not now: "), "{}", done.stderr);
+    assert!(done.stderr.contains("longshore: runs on home (mock): "), "{}", done.stderr);
+
+    let folder = ill("1h");
+    let mut started = Longshore::new(["run", "any/image", "--", "print ran"]).within(&folder).start();
+    started.wait_for_stderr("not now");
+    started.signal(rustix::process::Signal::INT);
+    let done = started.finish();
+    assert_eq!((done.code, done.stdout()), (Some(130), ""), "{}", done.stderr);
+    assert!(done.stderr.contains("nothing was started"), "{}", done.stderr);
+
+    let dry = Longshore::new(["run", "--dry-run", "any/image"]).within(&folder).finish();
+    assert_eq!(dry.code, Some(125), "a dry run waits for nothing");
+}
+
+#[test]
+fn options_that_describe_a_host_leave_the_configuration_aside() {
+    let folder = configured(CONFIG);
+    let words = ["run", "--executor", "mock", "--executor-config", "memory=1g", "any/image", "--", "print hello"];
+    let done = Longshore::new(words).within(&folder).finish();
+    assert_eq!((done.code, done.stdout(), done.stderr.as_str()), (Some(0), "hello\n", ""));
+    let bad = configured("[hosts");
+    let done = Longshore::new(words).within(&bad).finish();
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+}
+
+#[test]
+fn a_bad_configuration_is_told_with_its_lines_and_nothing_runs() {
+    let folder = configured("[hosts.home]\nexecutor = \"mokc\"\nwieght = 1\n");
+    let done = Longshore::new(["run", "any/image", "--", "print ran"]).within(&folder).finish();
+    assert_eq!((done.code, done.stdout()), (Some(125), ""));
+    for text in [
+        "longshore.toml:2:12",
+        "did you mean `mock`?",
+        "3 | wieght = 1",
+        "longshore: longshore.toml has 2 problems",
+        "hint: `longshore config check`",
+    ] {
+        assert!(done.stderr.contains(text), "{text}\n{}", done.stderr);
+    }
+    let report = Longshore::new(["run", "--json", "any/image"]).within(&folder).finish().json();
+    assert_eq!(report["error"]["kind"], "invalid");
+    assert!(report["error"]["chain"].as_str().unwrap().contains("did you mean `weight`?"), "{report}");
+}
+
+#[test]
+fn the_configuration_is_the_one_that_is_named() {
+    let (here, there) = (configured(CONFIG), configured("[hosts.there]\nexecutor = \"mock\"\n"));
+    let path = there.path().join("longshore.toml");
+    let words = ["run", "any/image", "--", "exit 0"];
+    let by_variable = Longshore::new(words).env("LONGSHORE_CONFIG", &path).within(&here).finish();
+    assert!(by_variable.stderr.contains("runs on there"), "{}", by_variable.stderr);
+    let by_option =
+        Longshore::new(["run", "--config", path.to_str().unwrap(), "any/image", "--", "exit 0"]).within(&here).finish();
+    assert!(by_option.stderr.contains("runs on there"), "{}", by_option.stderr);
+    let missing = Longshore::new(["run", "--config", "none.toml", "any/image"]).within(&here).finish();
+    assert!(missing.code == Some(125) && missing.stderr.contains("none.toml"), "{}", missing.stderr);
+    let overridden = Longshore::new(words).env("LONGSHORE_ROUTING__DEFAULT", "far").within(&here).finish();
+    assert!(overridden.stderr.contains("runs on home") || overridden.code == Some(125), "{}", overridden.stderr);
+}
+
+#[test]
+fn placement_needs_a_host_that_says_where_it_is() {
+    let folder = configured(CONFIG);
+    let done = Longshore::new(["run", "--region", "us-east-1", "--prefer", "far", "any/image", "--", "print hello"])
+        .within(&folder)
+        .finish();
+    assert_eq!((done.code, done.stdout()), (Some(0), "hello\n"), "{}", done.stderr);
+    let typed = Longshore::new(["run", "--executor", "mock", "--region", "eu", "any/image"]).finish();
+    assert_eq!(typed.code, Some(125));
+    assert!(typed.stderr.contains("the host states no region"), "{}", typed.stderr);
+}

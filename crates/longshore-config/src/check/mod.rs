@@ -1,0 +1,196 @@
+//! What no single value's type can tell: that names lead somewhere, that conditions hold water, that rules can be
+//! reached, that budgets can be counted.
+
+mod budgets;
+mod hosts;
+mod routing;
+mod tests;
+
+use longshore_core::{
+    ExecutorRegistry, HostName, nearest,
+    route::{Condition, Target},
+    rules,
+};
+use std::{collections::BTreeMap, path::Path};
+
+use crate::{
+    config::{Config, ConfiguredHost},
+    document::Document,
+    reading::Read,
+    report::Report,
+    spec::Wrong,
+    tree::{Node, Origin, Value},
+};
+
+/// Turns a document into a configuration. What is wrong is noted; the result counts only when nothing is.
+pub(crate) fn check(
+    tree: &Node,
+    document: Read<Document>,
+    registry: &ExecutorRegistry,
+    path: &Path,
+    report: &mut Report,
+) -> Config {
+    let Read { value: document, node } = document;
+    let names = Names::of(tree);
+    let hosts = hosts::check(&node, &document.hosts, registry, report);
+    let templates = templates(&node, &document, report);
+    let mut checker = Checker { names, registry, hosts: &hosts, report };
+    let prices = checker.prices(&node, &document.routing);
+    let default = checker.default(tree, &node, &document.routing);
+    let fallback = checker.targets(node.get("routing").and_then(|routing| routing.get("fallback")), "fallback");
+    let rules = checker.rules(&node, &document.routing.rules);
+    let budgets = checker.budgets(&node, &document.budgets, &prices);
+    let tests = checker.tests(&node, &document.routing.tests, &templates, &budgets);
+    Config {
+        path: path.to_owned(),
+        hosts,
+        rules,
+        default,
+        fallback,
+        policy: document.routing.policy,
+        budgets,
+        prices,
+        unknown_price: document.routing.unknown_price,
+        templates,
+        tests,
+        shown: tree.to_shown_json(),
+        source: report.source.clone(),
+        warnings: Vec::new(),
+    }
+}
+
+/// The names that can be pointed at: of all hosts and kinds, also of those that something is wrong with.
+struct Names {
+    hosts: Vec<HostName>,
+    kinds: Vec<String>,
+}
+
+impl Names {
+    fn of(tree: &Node) -> Self {
+        let hosts = tree.get("hosts").map(Node::entries).unwrap_or_default();
+        let kind = |node: &Node| match node.get("executor").map(|node| &node.value) {
+            Some(Value::Text(kind)) => Some(kind.clone()),
+            _ => None,
+        };
+        let mut kinds: Vec<String> = hosts.iter().filter_map(|entry| kind(&entry.node)).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        Self { hosts: hosts.iter().filter_map(|entry| HostName::new(&*entry.key).ok()).collect(), kinds }
+    }
+
+    /// What a name means: a host of that name, else a kind of executor that a host has.
+    fn target(&self, name: &str) -> Option<Target> {
+        let host = self.hosts.iter().find(|host| host.as_str() == name);
+        let kind = || self.kinds.iter().find(|kind| *kind == name).and_then(|kind| kind.parse().ok());
+        host.cloned().map(Target::Host).or_else(|| kind().map(Target::Executor))
+    }
+}
+
+/// What everything else is checked against.
+struct Checker<'a> {
+    names: Names,
+    registry: &'a ExecutorRegistry,
+    hosts: &'a BTreeMap<HostName, ConfiguredHost>,
+    report: &'a mut Report,
+}
+
+impl Checker<'_> {
+    /// What somebody points at by a name, where a host or a kind of executor will do.
+    fn target(&mut self, node: &Node, name: &str) -> Option<Target> {
+        let found = self.names.target(name);
+        if found.is_none() {
+            let known = self.names.hosts.iter().map(HostName::as_str);
+            let known: Vec<&str> = known.chain(self.names.kinds.iter().map(String::as_str)).collect();
+            let help = meant(name, &known, "no host is configured");
+            self.report.error("unknown-host", &node.origin, format!("no host answers to `{name}`"), help);
+        }
+        found
+    }
+
+    /// What a list of names points at.
+    fn targets(&mut self, node: Option<&Node>, what: &str) -> Vec<Target> {
+        let mut found: Vec<Target> = Vec::new();
+        for item in node.map(Node::items).unwrap_or_default() {
+            let Value::Text(name) = &item.value else { continue };
+            let Some(target) = self.target(item, name) else { continue };
+            if found.contains(&target) {
+                let message = format!("`{name}` stands in `{what}` twice");
+                self.report.warning("twin", &item.origin, message, "leave out the second".to_owned());
+            } else {
+                found.push(target);
+            }
+        }
+        found
+    }
+
+    /// A host by its name.
+    fn host(&mut self, origin: &Origin, name: &HostName) -> bool {
+        let is_known = self.names.hosts.contains(name);
+        if !is_known {
+            let known: Vec<&str> = self.names.hosts.iter().map(HostName::as_str).collect();
+            let help = meant(name.as_str(), &known, "no host is configured");
+            self.report.error("unknown-host", origin, format!("there is no host `{name}`"), help);
+        }
+        is_known
+    }
+
+    /// A kind of executor that a host must have for anything to go there.
+    fn kind(&mut self, origin: &Origin, kind: &longshore_core::ExecutorType) -> bool {
+        let is_known = self.names.kinds.iter().any(|known| known == kind.as_str());
+        if !is_known && self.registry.kinds().all(|known| known.executor_type != *kind) {
+            let error = self.registry.unknown(kind);
+            self.report.error("unknown-executor", origin, error.message(), None);
+        } else if !is_known {
+            let known: Vec<&str> = self.names.kinds.iter().map(String::as_str).collect();
+            let help = meant(kind.as_str(), &known, "no host is configured");
+            self.report.error("unknown-host", origin, format!("no host has the executor `{kind}`"), help);
+        }
+        is_known
+    }
+
+    /// A condition, with each of its faults at its place in the file.
+    fn condition(&mut self, node: &Node, text: &str) -> Option<Condition> {
+        let faults = match rules::Condition::parse(text, &self.names.hosts) {
+            Ok(condition) => return Some(Condition::Cel(condition)),
+            Err(faults) => faults,
+        };
+        for fault in faults.as_slice() {
+            let origin = self.report.source.within(&node.origin, text, fault.at, fault.length);
+            self.report.error("bad-condition", &origin, fault.message.clone(), fault.help.clone());
+        }
+        None
+    }
+}
+
+fn templates(node: &Node, document: &Document, report: &mut Report) -> BTreeMap<String, longshore_core::JobTemplate> {
+    let mut found = BTreeMap::new();
+    for (name, section) in &document.templates {
+        match section.template(name) {
+            Ok(template) => {
+                found.insert(name.clone(), template);
+            }
+            Err(wrong) => {
+                if let Some(node) = node.get("templates").and_then(|templates| templates.get(name)) {
+                    note(node, wrong, report);
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Notes what is wrong with a job's description, each at its place.
+pub(crate) fn note(node: &Node, wrong: Vec<Wrong>, report: &mut Report) {
+    for Wrong { path, message, help } in wrong {
+        report.error("invalid-job", &node.follow(&path).origin, message, help);
+    }
+}
+
+/// What was most likely meant, else what there is.
+fn meant(name: &str, known: &[&str], nothing: &str) -> String {
+    match nearest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => nothing.to_owned(),
+        None => format!("available: {}", known.join(", ")),
+    }
+}

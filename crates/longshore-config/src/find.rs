@@ -1,0 +1,49 @@
+//! Where the configuration is, when nobody says.
+
+use std::{
+    ffi::OsString,
+    fmt,
+    path::{Path, PathBuf},
+};
+
+/// The names that a configuration has in its folder.
+const NAMES: [&str; 4] = ["longshore.toml", "longshore.yaml", "longshore.yml", "longshore.json"];
+
+/// Two configurations stand side by side, and nothing says which is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ambiguous {
+    /// The files.
+    pub files: Vec<PathBuf>,
+}
+
+impl fmt::Display for Ambiguous {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let files: Vec<String> = self.files.iter().map(|file| file.display().to_string()).collect();
+        write!(f, "{} stand side by side; keep one, or name one with --config", files.join(" and "))
+    }
+}
+
+impl std::error::Error for Ambiguous {}
+
+/// The configuration of whoever starts a program in `folder`: `longshore.toml` (or `.yaml`, `.yml`, `.json`) there, else
+/// in `$XDG_CONFIG_HOME/longshore` (by default `~/.config/longshore`, as the XDG Base Directory Specification has it),
+/// else in `/etc/longshore`. The first folder that has one decides. `lookup` finds a variable of the environment.
+///
+/// # Errors
+/// Two of them in one folder.
+pub fn find(folder: &Path, lookup: impl Fn(&str) -> Option<OsString>) -> Result<Option<PathBuf>, Ambiguous> {
+    let absolute = |name: &str| lookup(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || absolute("HOME").map(|home| home.join(".config"));
+    let user = absolute("XDG_CONFIG_HOME").or_else(home).map(|folder| folder.join("longshore"));
+    for folder in [Some(folder.to_owned()), user, Some(PathBuf::from("/etc/longshore"))].into_iter().flatten() {
+        let mut files: Vec<PathBuf> =
+            NAMES.iter().map(|name| folder.join(name)).filter(|path| path.is_file()).collect();
+        match files.len() {
+            0 => {}
+            1 => return Ok(files.pop()),
+            _ => return Err(Ambiguous { files }),
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,218 @@
+//! A configuration in force: followed when its file changes, kept when the new version is bad.
+
+use arc_swap::ArcSwap;
+use longshore_core::{
+    Clock, ContainerExecutor, ExecutionHost, HostName, Result, SystemClock,
+    route::{Router, RoutingTable},
+};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::{Mutex, Notify};
+
+use crate::{Config, Loader, Problems};
+
+/// Makes the executor of a host.
+pub type Build = dyn Fn(&ExecutionHost) -> Result<Arc<dyn ContainerExecutor>> + Send + Sync;
+
+/// How long a file must rest after a change before it is read: editors write in several steps.
+const REST: Duration = Duration::from_millis(100);
+/// How long a new host may take to say what it is before the configuration is put in force without that.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A configuration file and the router that it feeds.
+///
+/// A new version takes effect as a whole or not at all: while anything is wrong with it, the former one stays in force.
+/// Jobs that run are not touched by it. A host whose settings stay the same keeps its executor, with all that this one
+/// knows; whoever holds the executor of a host that is gone can go on using it.
+pub struct LiveConfig {
+    path: PathBuf,
+    loader: Loader,
+    build: Box<Build>,
+    clock: Arc<dyn Clock>,
+    router: Router,
+    config: ArcSwap<Config>,
+    executors: Mutex<Executors>,
+}
+
+type Executors = HashMap<HostName, (ExecutionHost, Arc<dyn ContainerExecutor>)>;
+
+impl LiveConfig {
+    /// Reads a configuration, makes its executors, asks them what they are, and puts it in force. Relative references
+    /// in it begin at its folder.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub async fn open(
+        path: impl Into<PathBuf>,
+        loader: Loader,
+        build: impl Fn(&ExecutionHost) -> Result<Arc<dyn ContainerExecutor>> + Send + Sync + 'static,
+    ) -> Result<Self, Problems> {
+        let path = path.into();
+        let config = loader.read(&path)?;
+        let table = config.table(&build)?;
+        let executors = executors_of(&table);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let router = Router::new(table);
+        router.discover(None, clock.as_ref(), PATIENCE).await;
+        Ok(Self {
+            path,
+            loader,
+            build: Box::new(build),
+            clock,
+            router,
+            config: ArcSwap::from_pointee(config),
+            executors: Mutex::new(executors),
+        })
+    }
+
+    /// The router, which always has the version in force.
+    #[must_use]
+    pub const fn router(&self) -> &Router {
+        &self.router
+    }
+
+    /// The version in force.
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        self.config.load_full()
+    }
+
+    /// Reads the file again, and puts it in force when nothing is wrong with it. Cancel-safe: dropped before its end, it
+    /// leaves the former version in force.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it; the former version stays in force.
+    pub async fn reload(&self) -> Result<Arc<Config>, Problems> {
+        let mut executors = self.executors.lock().await;
+        let config = Arc::new(self.loader.read(&self.path)?);
+        let table = config.table(|host| kept(&executors, host).map_or_else(|| (self.build)(host), Ok))?;
+        let fresh = table.hosts().iter().filter(|host| host.host.enabled && host.executor.facts().is_none());
+        let asked = fresh.map(|host| async {
+            tokio::select! {
+                _ = host.executor.discover() => {}
+                () = self.clock.sleep(PATIENCE) => {}
+            }
+        });
+        futures::future::join_all(asked).await;
+        *executors = executors_of(&table);
+        self.router.reload(table);
+        self.config.store(Arc::clone(&config));
+        Ok(config)
+    }
+
+    /// Follows the file, and on Unix the signal SIGHUP, and reloads at each change; `tell` hears what became of it. Goes
+    /// on until it is dropped, which leaves the version that is then in force.
+    ///
+    /// # Errors
+    /// When the file's folder can't be watched, or the signal not be listened to.
+    pub async fn follow(&self, mut tell: impl FnMut(Result<Arc<Config>, Problems>)) -> std::io::Result<()> {
+        let changed = Arc::new(Notify::new());
+        let _watcher = self.watch(Arc::clone(&changed))?;
+        let mut hangup = Hangup::listen()?;
+        // What was changed between the first reading and the beginning of the watch is not missed.
+        let mut seen = self.content();
+        if seen.as_deref() != Some(self.config.load().source.text().as_bytes()) {
+            tell(self.reload().await);
+        }
+        loop {
+            let by_signal = tokio::select! {
+                () = changed.notified() => false,
+                () = hangup.received() => true,
+            };
+            if !by_signal {
+                self.clock.sleep(REST).await;
+            }
+            let now = self.content();
+            if by_signal || now != seen {
+                seen = now;
+                tell(self.reload().await);
+            }
+        }
+    }
+
+    /// What the file holds; none when it can't be read.
+    fn content(&self) -> Option<Vec<u8>> {
+        std::fs::read(&self.path).ok()
+    }
+
+    /// Watches the folder of the file, and of what it links to: editors and orchestrators put a new file in the place of
+    /// the old one.
+    fn watch(&self, changed: Arc<Notify>) -> std::io::Result<RecommendedWatcher> {
+        let mut watcher = notify::recommended_watcher(move |_| changed.notify_one()).map_err(std::io::Error::other)?;
+        let folder = |path: &Path| match path.parent() {
+            Some(folder) if folder.as_os_str().is_empty() => PathBuf::from("."),
+            folder => folder.unwrap_or(path).to_owned(),
+        };
+        let linked = std::fs::canonicalize(&self.path)?;
+        let folders: BTreeSet<PathBuf> =
+            [&*self.path, &*linked].map(folder).iter().map(std::fs::canonicalize).collect::<Result<_, _>>()?;
+        for folder in folders {
+            watcher.watch(&folder, RecursiveMode::NonRecursive).map_err(std::io::Error::other)?;
+        }
+        Ok(watcher)
+    }
+}
+
+impl fmt::Debug for LiveConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LiveConfig").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+fn executors_of(table: &RoutingTable) -> Executors {
+    let hosts = table.hosts().iter();
+    hosts.map(|host| (host.host.name.clone(), (settings(&host.host), Arc::clone(&host.executor)))).collect()
+}
+
+/// The executor of a host whose settings have stayed the same.
+fn kept(executors: &Executors, host: &ExecutionHost) -> Option<Arc<dyn ContainerExecutor>> {
+    let (before, executor) = executors.get(&host.name)?;
+    (*before == settings(host)).then(|| Arc::clone(executor))
+}
+
+/// What an executor is made of: not what only the router reads.
+fn settings(host: &ExecutionHost) -> ExecutionHost {
+    let mut settings = host.clone();
+    settings.enabled = true;
+    settings.max_concurrent_jobs = None;
+    settings.weight = 1;
+    settings.labels.clear();
+    settings
+}
+
+/// The signal by which services are told to read their configuration again.
+struct Hangup {
+    #[cfg(unix)]
+    signal: tokio::signal::unix::Signal,
+}
+
+impl Hangup {
+    #[cfg(unix)]
+    fn listen() -> std::io::Result<Self> {
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).map(|signal| Self { signal })
+    }
+
+    #[cfg(unix)]
+    async fn received(&mut self) {
+        // None would mean that no signal can come any more.
+        if self.signal.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {})
+    }
+
+    #[cfg(not(unix))]
+    async fn received(&mut self) {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,233 @@
+//! Jobs as people write them in files: a template's fields, and what makes a job of them.
+
+use jiff::Timestamp;
+use longshore_core::{ContainerJob, JobId, JobTemplate, PreferredExecutor, Principal};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+use std::{borrow::Cow, collections::BTreeMap};
+
+/// A template as it is written: its name is the key that it stands under, and `env` may be a table.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct TemplateSection(Map<String, Value>);
+
+/// A job as it is written: what a template has, with `template` to begin from, `preferred_executor` and `created_by`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct JobSpec(Map<String, Value>);
+
+/// The keys of a job's description that are no part of its template.
+const OWN_KEYS: [&str; 3] = ["template", "preferred_executor", "created_by"];
+
+/// A job that a file describes, before it is given an id.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct DescribedJob {
+    /// What to run.
+    pub template: JobTemplate,
+    /// Where its author would like it to run.
+    pub preferred_executor: Option<PreferredExecutor>,
+    /// Who asks for it.
+    pub created_by: Option<Principal>,
+}
+
+impl DescribedJob {
+    /// A job of this template that anybody asks for, and that may run anywhere.
+    #[must_use]
+    pub const fn new(template: JobTemplate) -> Self {
+        Self { template, preferred_executor: None, created_by: None }
+    }
+
+    /// The job itself, asked for now.
+    #[must_use]
+    pub fn into_job(self, now: Timestamp) -> ContainerJob {
+        self.with_id(JobId::new(now), now)
+    }
+
+    pub(crate) fn with_id(self, id: JobId, now: Timestamp) -> ContainerJob {
+        ContainerJob::builder()
+            .id(id)
+            .template(self.template)
+            .created_at(now)
+            .maybe_created_by(self.created_by)
+            .maybe_preferred_executor(self.preferred_executor)
+            .build()
+    }
+}
+
+/// What is wrong with a description, and at which path in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    pub(crate) path: Vec<String>,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+}
+
+impl TemplateSection {
+    /// The template.
+    pub(crate) fn template(&self, name: &str) -> Result<JobTemplate, Vec<Wrong>> {
+        let mut fields = normal(&self.0);
+        fields.entry("name").or_insert_with(|| Value::String(name.to_owned()));
+        if !fields.contains_key("image") {
+            // The schema has told that it is missing, or what is wrong with it.
+            return Err(Vec::new());
+        }
+        template(fields)
+    }
+}
+
+impl JobSpec {
+    /// The job, with the templates that there are.
+    pub(crate) fn job(&self, templates: &BTreeMap<String, JobTemplate>) -> Result<DescribedJob, Vec<Wrong>> {
+        let mut fields = normal(&self.0);
+        let own: BTreeMap<&str, Option<Value>> = OWN_KEYS.into_iter().map(|key| (key, fields.remove(key))).collect();
+        let own = |key: &str| own.get(key).cloned().flatten();
+        let begun = match own("template") {
+            Some(Value::String(name)) => begun(&name, templates)?,
+            _ => Map::new(),
+        };
+        let mut fields = merged(begun, fields);
+        fields.entry("name").or_insert_with(|| Value::String("job".to_owned()));
+        let template = template(fields)?;
+        let preferred_executor = match own("preferred_executor") {
+            Some(Value::String(host)) => Some(Value::Object(Map::from_iter([("host".to_owned(), host.into())]))),
+            other => other,
+        };
+        Ok(DescribedJob {
+            template,
+            preferred_executor: part(preferred_executor, "preferred_executor")?,
+            created_by: part(own("created_by"), "created_by")?,
+        })
+    }
+}
+
+/// The fields of the template that a job begins from.
+fn begun(name: &str, templates: &BTreeMap<String, JobTemplate>) -> Result<Map<String, Value>, Vec<Wrong>> {
+    let found = templates.get(name).and_then(|template| serde_json::to_value(template).ok());
+    if let Some(Value::Object(fields)) = found {
+        return Ok(fields);
+    }
+    let known: Vec<&str> = templates.keys().map(String::as_str).collect();
+    let help = match longshore_core::nearest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => "no template is configured".to_owned(),
+        None => format!("available: {}", known.join(", ")),
+    };
+    let message = format!("there is no template `{name}`");
+    Err(vec![Wrong { path: vec!["template".to_owned()], message, help: Some(help) }])
+}
+
+fn part<T: DeserializeOwned>(value: Option<Value>, key: &str) -> Result<Option<T>, Vec<Wrong>> {
+    let Some(value) = value else { return Ok(None) };
+    serde_json::from_value(value)
+        .map(Some)
+        .map_err(|error| vec![Wrong { path: vec![key.to_owned()], message: error.to_string(), help: None }])
+}
+
+fn template(fields: Map<String, Value>) -> Result<JobTemplate, Vec<Wrong>> {
+    let template: JobTemplate = serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| {
+        let message = error.inner().to_string();
+        let missing = message.starts_with("missing field `image`");
+        let help = missing.then(|| "set `image`, or `template` to begin from".to_owned());
+        vec![Wrong { path: crate::reading::keys(error.path()), message, help }]
+    })?;
+    let wrong = |violation: &longshore_core::Violation| Wrong {
+        path: violation.field.split('.').map(ToOwned::to_owned).collect(),
+        message: violation.to_string(),
+        help: None,
+    };
+    match template.check() {
+        Ok(()) => Ok(template),
+        Err(violations) => Err(violations.as_slice().iter().map(wrong).collect()),
+    }
+}
+
+/// The fields in the form in which they are stored: `env` as a list.
+fn normal(fields: &Map<String, Value>) -> Map<String, Value> {
+    let mut fields = fields.clone();
+    if let Some(Value::Object(variables)) = fields.get("env") {
+        let variable = |(name, value): (&String, &Value)| {
+            // A number or a boolean is meant as its text.
+            let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+            serde_json::json!({ "name": name, "value": value })
+        };
+        let list = variables.iter().map(variable).collect();
+        fields.insert("env".to_owned(), Value::Array(list));
+    }
+    fields
+}
+
+/// The fields with others on top: tables are joined, variables and secrets replaced by name, all else replaced.
+fn merged(mut fields: Map<String, Value>, new: Map<String, Value>) -> Map<String, Value> {
+    for (key, value) in new {
+        match (fields.get_mut(&key), value) {
+            (Some(Value::Object(old)), Value::Object(new)) => *old = merged(std::mem::take(old), new),
+            (Some(Value::Array(old)), Value::Array(new)) if key == "env" || key == "secrets" => {
+                old.retain(|old| new.iter().all(|new| new.get("name") != old.get("name")));
+                old.extend(new);
+            }
+            (_, value) => {
+                fields.insert(key, value);
+            }
+        }
+    }
+    fields
+}
+
+/// The schema of a template, without what must be there, and with `env` as a table as well.
+fn fields_schema(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = JobTemplate::json_schema(generator);
+    schema.remove("required");
+    if let Some(list) = schema.pointer("/properties/env").cloned() {
+        let description = list.get("description").cloned().unwrap_or_default();
+        let table =
+            json_schema!({ "type": "object", "additionalProperties": { "type": ["string", "number", "boolean"] } });
+        if let Some(env) = schema.pointer_mut("/properties/env") {
+            *env = serde_json::json!({ "description": description, "anyOf": [table, list] });
+        }
+    }
+    schema
+}
+
+impl JsonSchema for TemplateSection {
+    fn schema_name() -> Cow<'static, str> {
+        "Template".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = fields_schema(generator);
+        schema.insert("description".to_owned(), "The reusable description of a job.".into());
+        schema.insert("required".to_owned(), serde_json::json!(["image"]));
+        schema
+    }
+}
+
+impl JsonSchema for JobSpec {
+    fn schema_name() -> Cow<'static, str> {
+        "Job".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let wish = generator.subschema_for::<PreferredExecutor>();
+        let principal = generator.subschema_for::<Principal>();
+        let mut schema = fields_schema(generator);
+        schema.insert("description".to_owned(), "A job: a template's fields, and what makes a job of them.".into());
+        if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+            let template = serde_json::json!({
+                "type": "string",
+                "description": "The template of the configuration that the job begins from; what stands beside it wins.",
+            });
+            let preferred = serde_json::json!({
+                "description": "The host, or the kind of executor, on which it is to run where that will do.",
+                "anyOf": [{ "type": "string" }, wish],
+            });
+            let mut created_by = principal.to_value();
+            created_by["description"] = "Who asks for it.".into();
+            properties.insert("template".to_owned(), template);
+            properties.insert("preferred_executor".to_owned(), preferred);
+            properties.insert("created_by".to_owned(), created_by);
+        }
+        schema
+    }
+}

@@ -1,0 +1,257 @@
+//! One tree for all formats: values that know where they come from.
+
+use serde_json::{Number, Value as Json};
+use std::ops::Range;
+
+use crate::shape::Shape;
+
+/// A value and where it is from.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Node {
+    pub(crate) value: Value,
+    pub(crate) origin: Origin,
+}
+
+/// Where a value is from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The file as a whole.
+    Whole,
+    /// These bytes of the file.
+    File(Range<usize>),
+    /// A variable of the environment.
+    Variable(String),
+}
+
+#[derive(Clone, PartialEq)]
+pub(crate) enum Value {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(String),
+    /// What a reference led to: shown to nobody, in whose place the reference is shown as it was written.
+    Secret {
+        value: Box<Value>,
+        written: String,
+    },
+    /// Something that is wrong, and has been told: it is there, and means nothing.
+    Wrong,
+    List(Vec<Node>),
+    Map(Vec<Entry>),
+}
+
+/// A key with its value.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    pub(crate) key_at: Range<usize>,
+    pub(crate) node: Node,
+}
+
+impl std::fmt::Debug for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Secret { written, .. } => f.write_str(written),
+            other => f.write_str(other.kind()),
+        }
+    }
+}
+
+impl Value {
+    /// What kind of value it is, in words.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "nothing",
+            Self::Bool(_) => "true or false",
+            Self::Number(_) => "a number",
+            Self::Text(_) => "text",
+            Self::List(_) => "a list",
+            Self::Map(_) => "a table",
+            Self::Secret { .. } => "what the reference leads to",
+            Self::Wrong => "something wrong",
+        }
+    }
+
+    /// A value that was given as JSON, in a variable of the environment.
+    pub(crate) fn of_json(json: Json, origin: &Origin) -> Self {
+        let node = |json| Node { value: Self::of_json(json, origin), origin: origin.clone() };
+        match json {
+            Json::Null => Self::Null,
+            Json::Bool(value) => Self::Bool(value),
+            Json::Number(number) => Self::Number(number),
+            Json::String(text) => Self::Text(text),
+            Json::Array(items) => Self::List(items.into_iter().map(node).collect()),
+            Json::Object(entries) => {
+                let entry = |(key, json)| Entry { key, key_at: 0..0, node: node(json) };
+                Self::Map(entries.into_iter().map(entry).collect())
+            }
+        }
+    }
+}
+
+impl Value {
+    /// The message without this value in it.
+    pub(crate) fn hidden_in(&self, message: String) -> String {
+        match self {
+            Self::Text(text) if !text.is_empty() => message.replace(text.as_str(), REDACTED),
+            Self::Number(number) => message.replace(&number.to_string(), REDACTED),
+            _ => message,
+        }
+    }
+}
+
+impl Entry {
+    /// Where the key is.
+    pub(crate) fn key_origin(&self) -> Origin {
+        match &self.node.origin {
+            Origin::File(_) => Origin::File(self.key_at.clone()),
+            other => other.clone(),
+        }
+    }
+}
+
+impl Node {
+    /// A value at these bytes of the file.
+    pub(crate) const fn new(value: Value, at: Range<usize>) -> Self {
+        Self { value, origin: Origin::File(at) }
+    }
+
+    /// Whether a value of this kind can stand there.
+    pub(crate) fn is_taken_by(&self, shape: Shape<'_>) -> bool {
+        match &self.value {
+            Value::List(_) => shape.takes(&Json::Array(Vec::new())),
+            Value::Map(_) => shape.takes(&Json::Object(serde_json::Map::new())),
+            _ => shape.takes(&self.to_json()),
+        }
+    }
+
+    pub(crate) fn entries(&self) -> &[Entry] {
+        if let Value::Map(entries) = &self.value { entries } else { &[] }
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+        self.entries().iter().find(|entry| entry.key == key).map(|entry| &entry.node)
+    }
+
+    pub(crate) fn entries_mut(&mut self) -> &mut [Entry] {
+        if let Value::Map(entries) = &mut self.value { entries } else { &mut [] }
+    }
+
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
+        self.entries_mut().iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.node)
+    }
+
+    pub(crate) fn items(&self) -> &[Self] {
+        if let Value::List(items) = &self.value { items } else { &[] }
+    }
+
+    /// What a part of a path leads to: a key of a table, or a place in a list, from 0.
+    pub(crate) fn step(&self, part: &str) -> Option<&Self> {
+        match &self.value {
+            Value::List(items) => part.parse::<usize>().ok().and_then(|at| items.get(at)),
+            _ => self.get(part),
+        }
+    }
+
+    /// The node that a path leads to, or the last one on the way.
+    pub(crate) fn follow(&self, path: &[String]) -> &Self {
+        let mut node = self;
+        for part in path {
+            let Some(next) = node.step(part) else { return node };
+            node = next;
+        }
+        node
+    }
+
+    /// Takes out what a path leads to, or the last node on the way: an item of a list is gone, a key's value is wrong.
+    /// False when that is this node itself.
+    pub(crate) fn remove(&mut self, path: &[String]) -> bool {
+        let Some((part, rest)) = path.split_first() else { return false };
+        match &mut self.value {
+            Value::List(items) => {
+                let Some(at) = part.parse::<usize>().ok().filter(|at| *at < items.len()) else { return false };
+                if !items[at].remove(rest) {
+                    items.remove(at);
+                }
+            }
+            Value::Map(entries) => {
+                let Some(at) = entries.iter().position(|entry| entry.key == *part) else { return false };
+                let node = &mut entries[at].node;
+                if node.value == Value::Wrong {
+                    return false;
+                }
+                if !node.remove(rest) {
+                    node.value = Value::Wrong;
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// The value as JSON, secrets in full.
+    pub(crate) fn to_json(&self) -> Json {
+        match &self.value {
+            Value::Null | Value::Wrong => Json::Null,
+            Value::Bool(value) => Json::Bool(*value),
+            Value::Number(number) => Json::Number(number.clone()),
+            Value::Text(text) => Json::String(text.clone()),
+            Value::Secret { value, .. } => Self { value: Value::clone(value), origin: self.origin.clone() }.to_json(),
+            Value::List(items) => Json::Array(items.iter().map(Self::to_json).collect()),
+            Value::Map(entries) => {
+                let kept = entries.iter().filter(|entry| entry.node.value != Value::Wrong);
+                Json::Object(kept.map(|entry| (entry.key.clone(), entry.node.to_json())).collect())
+            }
+        }
+    }
+
+    /// The value as JSON, to be shown: references as they were written, and what stands under the name of a secret
+    /// replaced.
+    pub(crate) fn to_shown_json(&self) -> Json {
+        match &self.value {
+            Value::Secret { written, .. } => Json::String(written.clone()),
+            Value::List(items) => Json::Array(items.iter().map(Self::to_shown_json).collect()),
+            Value::Map(entries) => {
+                let shown = |entry: &Entry| match &entry.node.value {
+                    Value::Text(text) if is_secret_name(&entry.key) && !leads_elsewhere(text) => {
+                        Json::String(REDACTED.to_owned())
+                    }
+                    _ => entry.node.to_shown_json(),
+                };
+                Json::Object(entries.iter().map(|entry| (entry.key.clone(), shown(entry))).collect())
+            }
+            _ => self.to_json(),
+        }
+    }
+
+    /// What stands in the file under a key that is the name of a secret, as plain text.
+    pub(crate) fn plain_secrets<'a>(&'a self, found: &mut Vec<(&'a str, &'a Range<usize>)>) {
+        for entry in self.entries() {
+            if let (true, Value::Text(text), Origin::File(at)) =
+                (is_secret_name(&entry.key), &entry.node.value, &entry.node.origin)
+                && !leads_elsewhere(text)
+            {
+                found.push((&entry.key, at));
+            }
+            entry.node.plain_secrets(found);
+        }
+        self.items().iter().for_each(|item| item.plain_secrets(found));
+    }
+}
+
+/// Whether a text only says where a secret is.
+fn leads_elsewhere(text: &str) -> bool {
+    text.contains("${") || text.parse::<longshore_core::SecretReference>().is_ok()
+}
+
+/// What stands in place of a secret.
+pub(crate) const REDACTED: &str = "[redacted]";
+
+/// Whether a key's name says that its value is a secret. What ends in `_file` or the like says where one is.
+pub(crate) fn is_secret_name(key: &str) -> bool {
+    const NAMES: [&str; 8] =
+        ["token", "secret", "password", "passwd", "credential", "private_key", "api_key", "access_key"];
+    const PLACES: [&str; 4] = ["_file", "_path", "_name", "_id"];
+    let key = key.to_ascii_lowercase().replace('-', "_");
+    NAMES.iter().any(|name| key.contains(name)) && !PLACES.iter().any(|place| key.ends_with(place))
+}

@@ -1,0 +1,74 @@
+//! Files that describe jobs.
+
+use longshore_config::{Config, DescribedJob};
+use std::path::Path;
+
+use crate::support::{loader, parse};
+
+fn config() -> Config {
+    parse(
+        "[hosts.a]\nexecutor = 'docker'\n[templates.base]\nimage = 'i'\ncommand = ['c']\nenv = { A = '1', B = '2' }\n\
+         labels = { a = '1', b = '2' }\nresources = { memory = '1g', cpu = 1 }\n\
+         secrets = [{ name = 's', reference = 'env:S' }]\nexecutor_options = { docker = { init = true, x = { y = 1 } } }",
+    )
+    .unwrap()
+}
+
+fn read(name: &str, text: &str) -> Result<DescribedJob, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    let described = loader(&[]).read_job(&path, Some(&config()));
+    let prefix = format!("{}/", folder.path().display());
+    described.map_err(|problems| problems.to_string().replace(&prefix, ""))
+}
+
+#[test]
+fn a_job_begins_from_a_template_and_what_stands_beside_it_wins() {
+    let text = "template = 'base'\nargs = ['d']\nenv = { B = '3', C = '4' }\nlabels = { b = '3' }\n\
+                resources = { memory = '2g' }\nsecrets = [{ name = 's', reference = 'env:T' }]\n\
+                executor_options = { docker = { x = { z = 2 } } }\npreferred_executor = 'a'\n\
+                created_by = { name = 'ann', groups = ['g'] }";
+    let job = read("job.toml", text).unwrap();
+    let template = serde_json::to_value(&job.template).unwrap();
+    let expected = serde_json::json!({
+        "name": "base", "image": "i", "command": ["c"], "args": ["d"],
+        "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "3"}, {"name": "C", "value": "4"}],
+        "labels": {"a": "1", "b": "3"},
+        "resources": {"memory": 2_147_483_648_u64, "cpu": "1000m"},
+        "secrets": [{"name": "s", "reference": "env:T"}],
+        "executor_options": {"docker": {"init": true, "x": {"y": 1, "z": 2}}},
+    });
+    assert_eq!(template, expected);
+    assert_eq!(job.preferred_executor.unwrap().host.as_str(), "a");
+    assert_eq!(job.created_by.unwrap().groups, ["g"]);
+}
+
+#[test]
+fn a_job_without_a_template_has_an_image() {
+    let job = read("job.yaml", "image: alpine:3\nname: nightly\nrun_timeout: 5m\n").unwrap();
+    assert_eq!((job.template.name.as_str(), job.template.run_timeout.unwrap().as_secs()), ("nightly", 300));
+    assert_eq!(read("job.json", r#"{"image": "i"}"#).unwrap().template.name.as_str(), "job");
+}
+
+#[test]
+fn what_is_wrong_is_told_at_its_place() {
+    let cases = [
+        ("comand = ['x']", "job.toml:1:1: there is no key `comand`; did you mean `command`?"),
+        ("name = 'x'", "job.toml:1:1: missing field `image`; set `image`, or `template` to begin from"),
+        ("template = 'bse'", "job.toml:1:12: there is no template `bse`; did you mean `base`?"),
+        ("image = 'i'\nresources = { memory = '1 lot' }", "job.toml:2:24: size \"1 lot\""),
+        ("image = 'i'\nenv = { 'A B' = '1' }", "job.toml:2:7: environment variable name"),
+        ("image = 'i'\npreferred_executor = 'A B'", "job.toml:2:22: host name \"A B\""),
+        ("image = 'i'\ncreated_by = { groups = [] }", "job.toml:2:14: `created_by` has no `name`"),
+        ("image = 'i'\nworking_directory = 'a'", "job.toml:2:21: working_directory \"a\""),
+        ("image = 'i'\n[[mounts]]\nsource = { bind = '/a/../b' }\ntarget = '/c'", "job.toml:"),
+        ("image = 1", "job.toml:1:9: `image` takes text, and this is a number"),
+    ];
+    for (text, expected) in cases {
+        let told = read("job.toml", text).unwrap_err();
+        assert!(told.starts_with(expected), "{text}\n{told}\nis not\n{expected}");
+    }
+    let error = loader(&[]).read_job(Path::new("/nowhere/job.toml"), None).unwrap_err().to_string();
+    assert!(error.contains("can't be read"), "{error}");
+}
