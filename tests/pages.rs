@@ -63,3 +63,22 @@ fn every_configuration_is_good_and_every_command_prints_what_stands_below_it() {
     }
     assert!(text == expected, "the page should be:\n{expected}");
 }
+
+#[test]
+fn the_examples_configuration_is_good() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let check = run(&examples, "longshore config check --config routed.toml");
+    assert_eq!(check, "routed.toml is good: 2 hosts, 2 routing tests passed\n");
+}
+
+#[test]
+fn the_readmes_configuration_is_good() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+    let mut blocks = blocks(&readme);
+    blocks.retain(|block| block.language == "toml" && block.text.contains("[hosts."));
+    assert_eq!(blocks.len(), 1, "the README shows a configuration");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("longshore.toml"), blocks[0].text).unwrap();
+    let check = run(folder.path(), "longshore config check");
+    assert!(check.starts_with("longshore.toml is good: "), "{check}");
+}

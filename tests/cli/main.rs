@@ -12,6 +12,7 @@ mod output;
 mod plan;
 mod program;
 mod refusals;
+mod routed;
 mod signals;
 mod terminal;
 mod variables;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         ("output", engine, output::TESTS),
         ("plan", engine, plan::TESTS),
         ("refusals", engine, refusals::TESTS),
+        ("routed", engine, routed::TESTS),
         ("signals", engine, signals::TESTS),
         ("terminal", engine, terminal::TESTS),
         ("variables", engine, variables::TESTS),

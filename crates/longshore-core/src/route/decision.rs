@@ -289,7 +289,9 @@ impl fmt::Display for RouteDecision {
         match &self.outcome {
             RouteOutcome::Chosen { host, executor, reason, estimate } => {
                 writeln!(f, "chosen: {host} ({executor})\nreason: {reason}")?;
-                writeln!(f, "expected cost: {estimate}")?;
+                if estimate.cost().is_ok() {
+                    writeln!(f, "expected cost: {estimate}")?;
+                }
             }
             RouteOutcome::NotNow { reason, ask_again_at } => {
                 writeln!(f, "not now: {reason}")?;
@@ -308,6 +310,12 @@ impl fmt::Display for RouteDecision {
                     (verdict, _) => writeln!(f, "{verdict}")?,
                 }
             }
+        }
+        // That a cost is not known matters to few, and comes behind what matters to all.
+        if let RouteOutcome::Chosen { estimate, .. } = &self.outcome
+            && estimate.cost().is_err()
+        {
+            writeln!(f, "\nexpected cost: {estimate}")?;
         }
         self.rule_notes.iter().try_for_each(|note| writeln!(f, "\nrule {} did not apply: {}", note.rule, note.why))?;
         self.notices.iter().try_for_each(|notice| writeln!(f, "\nnotice: {notice}"))

@@ -41,7 +41,6 @@ fn an_explanation_names_every_candidate_and_why() {
     let expected = "\
 chosen: big (fargate)
 reason: the default
-expected cost: unknown: a has neither an expected_duration nor a run_timeout; set one
 
 rule memory → executor docker: needs memory
   full   full: 1 of 1 jobs run there
@@ -50,6 +49,8 @@ rule memory → executor docker: needs memory
 default → executor fargate: the default
   big    chosen
   other  it refused (until 2026-07-15T14:35:00Z)
+
+expected cost: unknown: a has neither an expected_duration nor a run_timeout; set one
 
 rule strange did not apply: the job has no label \"team\"; ask first with `\"team\" in labels && …`
 ";
