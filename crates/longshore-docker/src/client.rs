@@ -68,6 +68,11 @@ impl Engine {
         Self { endpoint, http, docker: OnceCell::new(), podman: AtomicBool::new(false) }
     }
 
+    /// Where it answers, for people.
+    pub(crate) fn address(&self) -> String {
+        self.endpoint.to_string()
+    }
+
     /// bollard over our own connections, speaking the version that the engine speaks.
     async fn docker(&self) -> Result<&Docker> {
         self.docker

@@ -55,17 +55,33 @@ pub(crate) async fn of_job(
 /// The credentials that the user of this machine has stored for the image's registry, if any. They are looked up
 /// by the registry's exact name, so that none is ever sent to another host (containerd CVE-2020-15157).
 pub(crate) async fn of_user(image: &ImageReference, path: Option<&PathBuf>) -> Result<Option<DockerCredentials>> {
-    let Some(path) = path.cloned().or_else(default_file) else { return Ok(None) };
-    let Ok(text) = tokio::fs::read(&path).await else { return Ok(None) };
-    let file: DockerConfigFile = serde_json::from_slice(&text).map_err(|error| {
-        Error::new(ErrorKind::Invalid, format!("{} can't be read as Docker's configuration: {error}", path.display()))
-    })?;
+    let Some(file) = read_file(path).await? else { return Ok(None) };
     let server = server(image);
     let helper = file.cred_helpers.get(&server).or(file.creds_store.as_ref());
     match helper {
         Some(helper) => from_helper(helper, &server).await,
         None => Ok(file.auths.get(&server).and_then(|stored| from_stored(stored, &server))),
     }
+}
+
+/// The registries for which the user of this machine has stored credentials, in order, each with the helper that keeps
+/// them where there is one.
+pub(crate) async fn registries(path: Option<&PathBuf>) -> Result<Vec<String>> {
+    let file = read_file(path).await?.unwrap_or_default();
+    let helped = file.cred_helpers.iter().map(|(server, helper)| format!("{server} by {helper}"));
+    let store = file.creds_store.iter().map(|helper| format!("whatever {helper} keeps"));
+    let mut registries: Vec<String> = file.auths.into_keys().chain(helped).chain(store).collect();
+    registries.sort_unstable();
+    Ok(registries)
+}
+
+/// Docker's configuration file; none where there is none.
+async fn read_file(path: Option<&PathBuf>) -> Result<Option<DockerConfigFile>> {
+    let Some(path) = path.cloned().or_else(default_file) else { return Ok(None) };
+    let Ok(text) = tokio::fs::read(&path).await else { return Ok(None) };
+    serde_json::from_slice(&text).map(Some).map_err(|error| {
+        Error::new(ErrorKind::Invalid, format!("{} can't be read as Docker's configuration: {error}", path.display()))
+    })
 }
 
 #[expect(

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use longshore_core::{
     Allow, Capabilities, Capability, CheckedJob, ContainerExecutor, Error, ErrorKind, EventStream, ExecutionHandle,
-    ExecutionHost, ExecutionStatus, ExecutorContext, ExecutorType, Finding, Harvest, Health, HostFacts, HostName,
+    ExecutionHost, ExecutionStatus, ExecutorContext, ExecutorType, Harvest, Health, HostFacts, HostName,
     LaunchIdempotency, LaunchRequest, LaunchSearch, LogPage, LogQuery, OwnedExecution, Owner, Plan, Progress, Result,
     StopRequest, Termination,
 };
@@ -19,7 +19,7 @@ use crate::{
     config::DockerConfig,
     events::Events,
     execution::{Execution, file_name},
-    image,
+    health, image,
     launch::Launch,
     locks::TokenLocks,
     logs::remove_files,
@@ -338,24 +338,10 @@ impl ContainerExecutor for DockerExecutor {
 
     async fn check_health(&self) -> Result<Health> {
         let facts = self.discover().await?;
-        let missing =
-            ["memory", "cpu", "pids"].into_iter().filter(|limit| !facts::detail_has(&facts, facts::LIMITS, limit));
-        let missing: Vec<&str> = missing.collect();
-        let limits = if missing.is_empty() {
-            "memory, CPU and processes".to_owned()
-        } else {
-            format!("this engine can't limit {}", missing.join(", "))
-        };
-        let mut exact = facts::EXACT_LOG_DRIVERS.into_iter();
-        let logs = match exact.find(|driver| facts::detail_has(&facts, facts::LOG_DRIVERS, driver)) {
-            Some(driver) => format!("the {driver} driver keeps every byte"),
-            None => "no log driver that keeps every byte: logs are marked as lossy".to_owned(),
-        };
-        Ok(Health::new(vec![
-            Finding::new("engine", true, facts.engine.clone()),
-            Finding::new("limits", missing.is_empty(), limits),
-            Finding::new("logs", true, logs),
-        ]))
+        let mut findings = health::of_facts(&facts, &self.engine.address());
+        findings.push(health::of_credentials(self.config.docker_config.as_ref()).await);
+        findings.push(health::of_state(&self.folder).await);
+        Ok(Health::new(findings))
     }
 
     async fn events(&self, owner: &Owner) -> Result<EventStream> {

@@ -6,6 +6,7 @@ mod credentials;
 mod events;
 mod execution;
 mod executor;
+mod health;
 mod image;
 mod launch;
 mod locks;

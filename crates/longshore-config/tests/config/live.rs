@@ -2,7 +2,7 @@
 
 use longshore_config::{Config, LiveConfig, Problems};
 use longshore_core::{Clock, ContainerJob, JobTemplate, SystemClock, route::RouteRequest};
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
 use crate::support::{loader, make};
@@ -54,6 +54,29 @@ async fn a_good_version_takes_effect_and_keeps_what_is_true() {
 }
 
 #[tokio::test]
+async fn a_job_runs_on_when_its_host_is_changed_or_taken_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("longshore.toml");
+    fs::write(&path, BOTH).unwrap();
+    let live = opened(&path).await;
+    let template = JobTemplate::builder().name("j".parse().unwrap()).image("i".parse().unwrap());
+    let job = ContainerJob::new(template.command(["sleep 200ms", "exit 7"]).build(), SystemClock.now());
+    let executor = live.router().get_executor(&"one".parse().unwrap()).unwrap();
+    let logs = longshore_core::CapturedLogs::default();
+    let runner = longshore_core::Runner::new(executor);
+    let running = runner.run(&job, &logs);
+    let reloading = async {
+        for text in [OTHER, BAD, "[hosts.two]\nexecutor = \"fargate\"\n"] {
+            fs::write(&path, text).unwrap();
+            let _ = live.reload().await;
+        }
+        assert!(live.router().get_executor(&"one".parse().unwrap()).is_err(), "its host is gone");
+    };
+    let (outcome, ()) = tokio::join!(running, reloading);
+    assert_eq!(outcome.unwrap().exit_code(), Some(7));
+}
+
+#[tokio::test]
 async fn a_bad_version_is_refused_and_the_old_one_kept() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("longshore.toml");
@@ -94,7 +117,8 @@ async fn until(heard: &mut mpsc::UnboundedReceiver<Result<Vec<String>, usize>>, 
     let expected =
         expected.as_ref().map(|names| names.iter().map(|&name| name.to_owned()).collect()).map_err(|count| *count);
     loop {
-        let told = heard.recv().await.unwrap();
+        // Far longer than it should take, and not for ever.
+        let told = tokio::time::timeout(Duration::from_secs(60), heard.recv()).await.unwrap().unwrap();
         if told == expected {
             return;
         }
