@@ -65,6 +65,17 @@ fn every_configuration_is_good_and_every_command_prints_what_stands_below_it() {
 }
 
 #[test]
+fn the_configuration_on_the_crates_page_is_good() {
+    let text = page("longshore-config/src/docs.md");
+    let blocks: Vec<_> = blocks(&text).into_iter().filter(|block| block.language == "toml").collect();
+    assert_eq!(blocks.len(), 1);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("longshore.toml"), blocks[0].text).unwrap();
+    let check = run(folder.path(), "longshore config check");
+    assert!(check.starts_with("longshore.toml is good: "), "{check}");
+}
+
+#[test]
 fn the_examples_configuration_is_good() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let check = run(&examples, "longshore config check --config routed.toml");

@@ -8,7 +8,8 @@ use serde_json::json;
 pub(crate) const TESTS: &[Test] = &tests![
     a_job_goes_where_its_rule_sends_it,
     a_full_host_is_waited_for,
-    a_wait_ends_at_a_signal,
+    a_wait_ends_at_a_signal_or_at_its_limit,
+    an_engine_that_is_named_and_does_not_answer_is_told_at_once,
     an_engine_that_does_not_answer_is_passed_over,
     hosts_are_looked_at,
     what_the_configuration_allows_is_allowed,
@@ -76,14 +77,31 @@ async fn a_full_host_is_waited_for() {
     assert!(done.stderr.contains("longshore: runs on small (docker)"), "{}", done.stderr);
 }
 
-async fn a_wait_ends_at_a_signal() {
+async fn a_wait_ends_at_a_signal_or_at_its_limit() {
     let (bench, config) = bench().await;
-    let mut waiting = bench.run(&["--config", &config, "--executor", "away"], &["print out"]).start();
-    waiting.tells("not now: every host that could run this job is busy or ill").await;
+    let small = ["--config", &config, "--executor", "small"];
+    let mut first = bench.run(&small, &["print first", "sleep 10m"]).start();
+    first.shows("first").await;
+    let mut waiting = bench.run(&small, &["print out"]).start();
+    waiting.tells("not now: waits for small").await;
     waiting.signal(Signal::INT);
-    let done = waiting.finish().await;
+    let done = waiting.end().await;
     assert_eq!((done.code, done.stdout.as_slice()), (Some(130), b"".as_slice()), "{}", done.stderr);
     assert!(done.stderr.contains("nothing was started"), "{}", done.stderr);
+    let limited: Vec<&str> = small.iter().copied().chain(["--start-timeout", "300ms"]).collect();
+    let done = bench.run(&limited, &["print out"]).start().end().await;
+    assert_eq!(done.code, Some(124), "{}", done.stderr);
+    assert!(done.stderr.contains("no host took the job within the start timeout of 300ms"), "{}", done.stderr);
+    first.signal(Signal::TERM);
+    first.finish().await;
+}
+
+async fn an_engine_that_is_named_and_does_not_answer_is_told_at_once() {
+    let (bench, config) = bench().await;
+    let done = bench.run(&["--config", &config, "--executor", "away"], &["print out"]).finish().await;
+    assert_eq!(done.code, Some(125), "{}", done.stderr);
+    assert!(done.stderr.contains("away: ") && done.stderr.contains("/nonexistent/docker.sock"), "{}", done.stderr);
+    assert!(done.stderr.contains("hint: `longshore hosts check`"), "{}", done.stderr);
 }
 
 async fn an_engine_that_does_not_answer_is_passed_over() {

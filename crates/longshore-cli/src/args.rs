@@ -128,6 +128,10 @@ pub(crate) struct PlaceArgs {
     #[command(flatten)]
     pub(crate) configuration: ConfigurationArgs,
 
+    /// Leaves aside whatever configuration there is
+    #[arg(long, conflicts_with_all = ["config", "template"])]
+    pub(crate) no_config: bool,
+
     /// The engine's address, such as `unix:///run/docker.sock`; for docker the default is `DOCKER_HOST`
     ///
     /// Like --executor-config and --allow it describes a host of its own, and the configuration is left aside.
@@ -156,9 +160,9 @@ pub(crate) struct PlaceArgs {
 
 #[derive(Args, Clone)]
 pub(crate) struct ConfigurationArgs {
-    /// The configuration; by default `longshore.toml` (or .yaml, .json) here, in the user's configuration folder or in
-    /// /etc/longshore, where there is one
-    #[arg(long, value_name = "FILE", env = "LONGSHORE_CONFIG", hide_env_values = true, value_hint = ValueHint::FilePath)]
+    /// The configuration; by default what `LONGSHORE_CONFIG` names, else `longshore.toml` (or .yaml, .json) here, in the
+    /// user's configuration folder or in /etc/longshore, where there is one
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
 }
 

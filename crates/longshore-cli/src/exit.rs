@@ -32,7 +32,7 @@ pub(crate) fn of_error(error: &Error, asked: Option<Signal>) -> u8 {
         (Some(signal), _) => signalled(signal),
         (None, ErrorKind::CommandNotFound) => NOT_FOUND,
         (None, ErrorKind::CommandNotExecutable) => NOT_EXECUTABLE,
-        (None, ErrorKind::Timeout) if error.operation() == Some("prepare") => TIMED_OUT,
+        (None, ErrorKind::Timeout) if matches!(error.operation(), Some("prepare" | "route_job")) => TIMED_OUT,
         (None, _) => FAILED,
     }
 }
@@ -130,6 +130,7 @@ mod tests {
             (ErrorKind::Unavailable, None, None, 125),
             (ErrorKind::ImageUnavailable, None, None, 125),
             (ErrorKind::Timeout, Some("prepare"), None, 124),
+            (ErrorKind::Timeout, Some("route_job"), None, 124),
             (ErrorKind::Timeout, Some("discover"), None, 125),
             (ErrorKind::Timeout, Some("prepare"), Some(Signal::INT), 130),
             (ErrorKind::Unavailable, None, Some(Signal::TERM), 143),

@@ -65,7 +65,8 @@ Configuration:
   folder or in /etc/longshore; or --config), the job runs where its
   rules send it, and stderr tells why. `longshore config init` writes
   one, `longshore route --explain` tells the whole of a decision. A
-  job whose host is full or ill waits; Ctrl-C ends that.
+  job whose host is full, or has asked to be left alone, waits, for
+  as long as --start-timeout allows; Ctrl-C ends that.
 
 Environment:
   LONGSHORE_CONFIG

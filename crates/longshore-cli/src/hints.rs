@@ -20,6 +20,9 @@ pub(crate) fn of_error(asked: &Asked<'_>, error: &Error) -> Option<String> {
     let hint = match error.kind() {
         ErrorKind::Unavailable => return Some(of_unavailable(executor, error)),
         ErrorKind::ImageUnavailable => return Some(of_image(asked, error)),
+        ErrorKind::Capacity if error.operation() == Some("route_job") => {
+            "`longshore hosts check` tells what is wrong with each host, and what to do"
+        }
         _ if error.operation() == Some("route_job") => {
             "`longshore route --explain` with the same options tells every host that was considered, and why not"
         }
@@ -169,7 +172,8 @@ mod tests {
                 "under `allow` in the configuration",
             ),
             ("--config c i", error(ErrorKind::Unsupported).with_operation("route_job"), "route --explain"),
-            ("--config c i", error(ErrorKind::Capacity).with_operation("route_job"), "route --explain"),
+            ("--config c i", error(ErrorKind::Capacity).with_operation("route_job"), "hosts check"),
+            ("--config c i", error(ErrorKind::Timeout).with_operation("route_job"), "route --explain"),
             ("i", error(ErrorKind::StartFailed), "could not be started"),
             ("i", error(ErrorKind::CommandNotFound), "sh -c"),
             ("i", error(ErrorKind::CommandNotExecutable), "chmod +x"),

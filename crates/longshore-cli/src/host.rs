@@ -152,6 +152,7 @@ mod tests {
         PlaceArgs {
             executor: Some(executor.to_owned()),
             configuration: ConfigurationArgs { config: None },
+            no_config: false,
             host: None,
             executor_config: owned(config),
             executor_option: owned(options),

@@ -2,7 +2,8 @@
 
 use longshore::{
     Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutionHost, Result, StopLevel,
-    route::{RouteDecision, RouteOutcome, Target},
+    clock::since,
+    route::{RejectionKind, RouteDecision, RouteOutcome, StageKind, Target},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -78,33 +79,45 @@ async fn routed(
     console: &Console,
     dry_run: bool,
 ) -> Result<Chosen> {
+    let began = clock.now();
+    let limit = job.template.start_timeout;
     let mut told = None;
-    routing.look(bound).await;
     loop {
+        routing.look(bound).await;
         let route = routing.route(job, bound);
         console.decided(&route.decision);
         if let (Some(host), Some(executor)) = (routing.host(&route), route.executor) {
             tell(&route.decision, console);
             return Ok(Chosen { host, executor });
         }
-        let RouteOutcome::NotNow { reason, ask_again_at } = &route.decision.outcome else {
-            return Err(never(&route.decision));
-        };
-        if dry_run {
-            return Err(never(&route.decision));
-        }
-        if told.as_ref() != Some(reason) {
-            console.notice(&format!("not now: {reason}"));
-            told = Some(reason.clone());
+        let error = refusal(&route.decision);
+        let RouteOutcome::NotNow { reason, ask_again_at } = &route.decision.outcome else { return Err(error) };
+        if dry_run || !is_worth_waiting(&route.decision) {
+            return Err(error);
         }
         let now = clock.now();
-        let wait = ask_again_at.map_or(AGAIN, |at| longshore::clock::since(at, now).clamp(AGAIN / 20, AGAIN));
-        clock.sleep(wait).await;
-        routing.look(bound).await;
+        if let Some(limit) = limit.filter(|limit| since(now, began) >= *limit) {
+            let message = format!("no host took the job within the start timeout of {limit:?}: {}", error.message());
+            return Err(Error::new(ErrorKind::Timeout, message).with_operation("route_job"));
+        }
+        let words = if reason.starts_with("waits") { reason } else { error.message() };
+        if told.as_deref() != Some(words) {
+            console.notice(&format!("not now: {words}"));
+            told = Some(words.to_owned());
+        }
+        let wait = ask_again_at.map_or(AGAIN, |at| since(at, now).clamp(AGAIN / 20, AGAIN));
+        clock.sleep(limit.map_or(wait, |limit| wait.min(limit.saturating_sub(since(now, began))))).await;
     }
 }
 
-fn never(decision: &RouteDecision) -> Error {
+/// Whether somebody at a terminal would wait: for room, or for a host that has said when. A host that does not answer at
+/// all is a fault to be told at once.
+fn is_worth_waiting(decision: &RouteDecision) -> bool {
+    let waits = |kind: RejectionKind| kind.is_temporary() && kind != RejectionKind::Unreachable;
+    decision.rejections().any(|(_, rejection)| waits(rejection.kind))
+}
+
+fn refusal(decision: &RouteDecision) -> Error {
     decision.error().unwrap_or_else(|| Error::new(ErrorKind::Unexpected, "no host was chosen, and nothing says why"))
 }
 
@@ -112,6 +125,9 @@ fn tell(decision: &RouteDecision, console: &Console) {
     if let RouteOutcome::Chosen { host, executor, reason, .. } = &decision.outcome {
         console.notice(&format!("runs on {host} ({executor}): {reason}"));
     }
+    let unmet =
+        decision.stages.iter().filter(|stage| stage.kind == StageKind::Preferred && stage.candidates.is_empty());
+    unmet.for_each(|stage| console.notice(&stage.reason));
     for note in &decision.rule_notes {
         console.notice(&format!("rule {} did not apply: {}", note.rule, note.why));
     }

@@ -1,8 +1,7 @@
 //! The configured hosts, asked what they are, and the router over them.
 
 use longshore::{
-    Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutionHost, ExecutorContext, ExecutorRegistry, Owner,
-    Result,
+    Clock, ContainerExecutor, ContainerJob, ErrorKind, ExecutionHost, ExecutorContext, ExecutorRegistry, Owner, Result,
     config::Config,
     layers::{TimeoutLayer, Timeouts, TracingLayer},
     route::{Route, RouteRequest, RoutedHost, Router, Target},
@@ -33,21 +32,6 @@ impl Routing {
         Ok(Self { router: Router::new(table), clock: context.clock, owner })
     }
 
-    /// What `--executor` means here.
-    ///
-    /// # Errors
-    /// `Invalid` when no host answers to the name, with those that there are.
-    pub(crate) fn target(&self, name: Option<&str>) -> Result<Option<Target>> {
-        let Some(name) = name else { return Ok(None) };
-        let snapshot = self.router.snapshot();
-        let target = snapshot.table().resolve(name);
-        target.map(Some).ok_or_else(|| {
-            let hosts: Vec<&str> = snapshot.table().hosts().iter().map(|host| host.host.name.as_str()).collect();
-            let message = format!("--executor {name:?}: no configured host answers to it; hosts: {}", hosts.join(", "));
-            Error::new(ErrorKind::Invalid, message)
-        })
-    }
-
     /// Asks the hosts what they are, and those with a limit how many of the owner's jobs run there.
     pub(crate) async fn look(&self, only: Option<&Target>) {
         self.router.discover(only, self.clock.as_ref(), PATIENCE).await;
@@ -62,10 +46,16 @@ impl Routing {
             host.enabled && host.max_concurrent_jobs.is_some() && only.is_none_or(|target| target.covers(host))
         };
         let counts = snapshot.table().hosts().iter().filter(limited).map(|host| async {
-            let Ok(executions) = host.executor.list_owned(&self.owner).await else { return };
-            let live = executions.iter().filter(|execution| execution.live).count();
-            let live = u32::try_from(live).unwrap_or(u32::MAX);
-            self.router.update_host(&host.host.name, |state| state.running = live);
+            let counted = host.executor.list_owned(&self.owner).await;
+            self.router.update_host(&host.host.name, |state| match &counted {
+                Ok(executions) => {
+                    let live = executions.iter().filter(|execution| execution.live).count();
+                    (state.running, state.paused) = (u32::try_from(live).unwrap_or(u32::MAX), None);
+                }
+                // A place that can't list what it runs has no limit that could be kept here.
+                Err(error) if error.kind() == ErrorKind::Unsupported => {}
+                Err(error) => state.paused = Some(format!("its jobs can't be counted: {}", error.chain())),
+            });
         });
         futures::future::join_all(counts).await;
     }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{
-    problem::{Problem, Problems},
+    problem::Problems,
     report::Report,
     routing_test::{RoutingTest, TestOutcome},
     source::Source,
@@ -36,7 +36,7 @@ pub struct Config {
     pub(crate) tests: Vec<RoutingTest>,
     pub(crate) shown: serde_json::Value,
     pub(crate) source: Source,
-    pub(crate) warnings: Vec<Problem>,
+    pub(crate) warnings: Problems,
 }
 
 /// A host as it is configured.
@@ -77,6 +77,15 @@ impl Config {
         self.hosts.values().map(|host| &host.host)
     }
 
+    /// What a name means that somebody typed: a host of that name, else a kind of executor that a host has.
+    #[must_use]
+    pub fn target(&self, name: &str) -> Option<Target> {
+        let host = self.hosts().find(|host| host.name.as_str() == name);
+        let kind = || self.hosts().find(|host| host.executor_type.as_str() == name);
+        host.map(|host| Target::Host(host.name.clone()))
+            .or_else(|| kind().map(|host| Target::Executor(host.executor_type.clone())))
+    }
+
     /// The templates, by name.
     #[must_use]
     pub const fn templates(&self) -> &BTreeMap<String, JobTemplate> {
@@ -91,8 +100,8 @@ impl Config {
 
     /// What can be used and is most likely not what was meant.
     #[must_use]
-    pub fn warnings(&self) -> Problems {
-        Problems { source: self.source.clone(), list: self.warnings.clone() }
+    pub const fn warnings(&self) -> &Problems {
+        &self.warnings
     }
 
     /// The routing table, with the executor that `build` makes for each host.

@@ -39,49 +39,71 @@ impl fmt::Debug for Environment {
     }
 }
 
+/// How many parts the name of a variable may have.
+const MOST_PARTS: usize = 16;
+
 impl Environment {
-    /// Puts each variable `LONGSHORE_SECTION__KEY__KEY` in its place in the tree.
-    pub(crate) fn apply(&self, tree: &mut Node, shape: Shape<'_>, report: &mut Report) {
+    /// Puts each variable `LONGSHORE_SECTION__KEY__KEY` in its place in the tree. What goes into an executor's own
+    /// settings may be a secret, and is added to those.
+    pub(crate) fn apply(&self, tree: &mut Node, shape: Shape<'_>, secrets: &mut Vec<String>, report: &mut Report) {
         for (name, text) in &self.variables {
             let Some(path) = name.strip_prefix("LONGSHORE_").filter(|path| path.contains("__")) else { continue };
-            let path: Vec<String> = path.split("__").map(str::to_lowercase).collect();
+            let mut path: Vec<String> = path.split("__").map(ToOwned::to_owned).collect();
             let origin = Origin::Variable(name.clone());
-            if !path.first().is_some_and(|section| SECTIONS.contains(&section.as_str())) {
+            if !SECTIONS.iter().any(|section| path[0].eq_ignore_ascii_case(section)) {
                 let help = format!("LONGSHORE_SECTION__KEY, where SECTION is one of {}", SECTIONS.join(", "));
                 report.warning("unknown-variable", &origin, "the variable is not a setting, and is left out", help);
             } else if path.iter().any(String::is_empty) {
                 report.error("unknown-variable", &origin, "a part of the variable's name is empty", None);
+            } else if path.len() > MOST_PARTS {
+                let message = format!("the variable's name has more than {MOST_PARTS} parts");
+                report.error("unknown-variable", &origin, message, None);
             } else {
-                set(tree, Some(shape), &path, text, &origin, report);
+                if let Some(at) = path.iter().position(|part| part.eq_ignore_ascii_case("executor_config")) {
+                    // Only the executor knows these keys, which have no capitals; and a value may be a secret.
+                    path[at..].iter_mut().for_each(|part| part.make_ascii_lowercase());
+                    secrets.push(text.clone());
+                }
+                if path.len() > 1 && ["hosts", "budgets"].iter().any(|section| path[0].eq_ignore_ascii_case(section)) {
+                    // These names have no capitals and no underscores, so a new one is meant without.
+                    path[1] = path[1].to_lowercase().replace('_', "-");
+                }
+                Override { text, origin: &origin }.set(tree, Some(shape), &path, report);
             }
         }
     }
 
-    /// Replaces the references in a section's texts by what they lead to.
-    pub(crate) fn resolve(&self, node: &mut Node, shape: Shape<'_>, folder: &Path, report: &mut Report) {
+    /// Replaces the references in an executor's settings by what they lead to, which is added to the secrets.
+    pub(crate) fn resolve(
+        &self,
+        node: &mut Node,
+        shape: Shape<'_>,
+        folder: &Path,
+        secrets: &mut Vec<String>,
+        report: &mut Report,
+    ) {
         match &mut node.value {
-            Value::Text(text) if text.contains("${") => {
-                let found = self.followed(text, folder);
-                match found {
-                    Ok(found) => {
-                        let value = Value::of_json(Shape::meant(Some(shape), &found), &node.origin);
-                        let written = std::mem::take(text);
-                        node.value = Value::Secret { value: Box::new(value), written };
-                    }
-                    Err(wrong) => {
-                        report.error("bad-reference", &node.origin, wrong.message, Some(wrong.help.to_owned()));
-                        // It is told once, as what it is, and not again as a text that does not fit.
-                        node.value = Value::Null;
-                    }
+            Value::Text(text) if text.contains("${") => match self.followed(text, folder, secrets) {
+                Ok(found) => {
+                    // Where text is taken it is text, whatever it looks like.
+                    let json = if shape.takes_text() { found.into() } else { Shape::meant(Some(shape), &found) };
+                    let value = Box::new(Value::of_json(json, &node.origin));
+                    gather(&value, secrets);
+                    node.value = Value::Secret { value, written: std::mem::take(text) };
                 }
-            }
+                Err(wrong) => {
+                    report.error("bad-reference", &node.origin, wrong.message, Some(wrong.help.to_owned()));
+                    node.value = Value::Wrong;
+                }
+            },
             Value::List(items) => {
-                items.iter_mut().for_each(|item| self.resolve(item, shape.item(), folder, report));
+                items.iter_mut().for_each(|item| self.resolve(item, shape.item(), folder, secrets, report));
             }
             Value::Map(entries) => {
                 let anything = Shape::of(&serde_json::Value::Bool(true));
                 for entry in entries {
-                    self.resolve(&mut entry.node, shape.member(&entry.key).unwrap_or(anything), folder, report);
+                    let shape = shape.member(&entry.key).unwrap_or(anything);
+                    self.resolve(&mut entry.node, shape, folder, secrets, report);
                 }
             }
             _ => {}
@@ -89,7 +111,7 @@ impl Environment {
     }
 
     /// The text with its references replaced; `$${` stands for `${` itself.
-    fn followed(&self, text: &str, folder: &Path) -> Result<String, BadReference> {
+    fn followed(&self, text: &str, folder: &Path, secrets: &mut Vec<String>) -> Result<String, BadReference> {
         let mut done = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = rest.find("${") {
@@ -105,7 +127,9 @@ impl Environment {
                 help: "write ${NAME} or ${file:PATH}; for the characters `${` themselves, write `$${`",
             })?;
             done.push_str(before);
-            done.push_str(&self.value(reference, folder)?);
+            let value = self.value(reference, folder)?;
+            done.push_str(&value);
+            secrets.push(value);
             rest = after;
         }
         done.push_str(rest);
@@ -115,6 +139,12 @@ impl Environment {
     fn value(&self, reference: &str, folder: &Path) -> Result<String, BadReference> {
         if let Some(path) = reference.strip_prefix("file:") {
             return content(&folder.join(path));
+        }
+        if reference.contains("${") {
+            return Err(BadReference {
+                message: "a reference stands inside of another".to_owned(),
+                help: "a default is plain text; set the variable itself where it depends on others",
+            });
         }
         let (name, default) = match reference.split_once(":-") {
             Some((name, default)) => (name, Some(default)),
@@ -163,30 +193,51 @@ fn content(path: &PathBuf) -> Result<String, BadReference> {
     Ok(text)
 }
 
-fn set(node: &mut Node, shape: Option<Shape<'_>>, path: &[String], text: &str, origin: &Origin, report: &mut Report) {
-    let Some((part, rest)) = path.split_first() else {
-        node.value = Value::of_json(Shape::meant(shape, text), origin);
-        node.origin = origin.clone();
-        return;
-    };
-    if node.value == Value::Null {
-        node.value = Value::Map(Vec::new());
+/// The texts of a value that a reference has led to.
+fn gather(value: &Value, secrets: &mut Vec<String>) {
+    match value {
+        Value::Text(text) => secrets.push(text.clone()),
+        Value::List(items) => items.iter().for_each(|item| gather(&item.value, secrets)),
+        Value::Map(entries) => entries.iter().for_each(|entry| gather(&entry.node.value, secrets)),
+        _ => {}
     }
-    let Value::Map(entries) = &mut node.value else {
-        let message = format!("the variable leads into {}, which has no keys", node.value.kind());
-        let help = "set the whole of it, as JSON".to_owned();
-        return report.error("unknown-variable", origin, message, help);
-    };
-    let known = shape.map(Shape::members).unwrap_or_default();
-    let known = known.into_iter().map(ToOwned::to_owned).chain(entries.iter().map(|entry| entry.key.clone()));
-    let key = known.into_iter().find(|key| as_variable(key) == *part).unwrap_or_else(|| part.clone());
-    let at = entries.iter().position(|entry| entry.key == key).unwrap_or_else(|| {
-        let node = Node { value: Value::Null, origin: origin.clone() };
-        entries.push(Entry { key: key.clone(), key_at: 0..0, node });
-        entries.len() - 1
-    });
-    let inner = shape.and_then(|shape| shape.member(&key));
-    set(&mut entries[at].node, inner, rest, text, origin, report);
+}
+
+/// What a variable puts into the tree.
+struct Override<'a> {
+    text: &'a str,
+    origin: &'a Origin,
+}
+
+impl Override<'_> {
+    fn set(&self, node: &mut Node, shape: Option<Shape<'_>>, path: &[String], report: &mut Report) {
+        let Some((part, rest)) = path.split_first() else {
+            node.value = Value::of_json(Shape::meant(shape, self.text), self.origin);
+            node.origin = self.origin.clone();
+            return;
+        };
+        if node.value == Value::Null {
+            node.value = Value::Map(Vec::new());
+        }
+        let Value::Map(entries) = &mut node.value else {
+            let message = format!("the variable leads into {}, which has no keys", node.value.kind());
+            let help = "set the whole of it, as JSON".to_owned();
+            return report.error("unknown-variable", self.origin, message, help);
+        };
+        let known = shape.map(Shape::members).unwrap_or_default();
+        let is_free = known.is_empty();
+        let written = known.into_iter().map(ToOwned::to_owned).chain(entries.iter().map(|entry| entry.key.clone()));
+        let key = written.into_iter().find(|key| as_variable(key) == as_variable(part));
+        // A table with keys of its own has them in lower case; elsewhere a new key is what somebody has written.
+        let key = key.unwrap_or_else(|| if is_free { part.clone() } else { part.to_lowercase() });
+        let at = entries.iter().position(|entry| entry.key == key).unwrap_or_else(|| {
+            let node = Node { value: Value::Null, origin: self.origin.clone() };
+            entries.push(Entry { key: key.clone(), key_at: 0..0, node });
+            entries.len() - 1
+        });
+        let inner = shape.and_then(|shape| shape.member(&key));
+        self.set(&mut entries[at].node, inner, rest, report);
+    }
 }
 
 /// A key as it stands in a variable's name, in lower case.

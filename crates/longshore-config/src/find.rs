@@ -26,6 +26,13 @@ impl fmt::Display for Ambiguous {
 
 impl std::error::Error for Ambiguous {}
 
+/// The configurations in a folder. A link that leads nowhere is one, so that it is told and not passed over.
+#[must_use]
+pub fn configurations_in(folder: &Path) -> Vec<PathBuf> {
+    let is_there = |path: &PathBuf| path.symlink_metadata().is_ok() && !path.is_dir();
+    NAMES.iter().map(|name| folder.join(name)).filter(is_there).collect()
+}
+
 /// The configuration of whoever starts a program in `folder`: `longshore.toml` (or `.yaml`, `.yml`, `.json`) there, else
 /// in `$XDG_CONFIG_HOME/longshore` (by default `~/.config/longshore`, as the XDG Base Directory Specification has it),
 /// else in `/etc/longshore`. The first folder that has one decides. `lookup` finds a variable of the environment.
@@ -37,8 +44,7 @@ pub fn find(folder: &Path, lookup: impl Fn(&str) -> Option<OsString>) -> Result<
     let home = || absolute("HOME").map(|home| home.join(".config"));
     let user = absolute("XDG_CONFIG_HOME").or_else(home).map(|folder| folder.join("longshore"));
     for folder in [Some(folder.to_owned()), user, Some(PathBuf::from("/etc/longshore"))].into_iter().flatten() {
-        let mut files: Vec<PathBuf> =
-            NAMES.iter().map(|name| folder.join(name)).filter(|path| path.is_file()).collect();
+        let mut files = configurations_in(&folder);
         match files.len() {
             0 => {}
             1 => return Ok(files.pop()),

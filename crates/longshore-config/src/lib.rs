@@ -13,6 +13,7 @@ mod reading;
 mod report;
 mod routing_test;
 mod schema;
+mod secret;
 mod shape;
 mod source;
 mod spec;
@@ -23,9 +24,9 @@ pub mod routing {}
 
 pub use config::Config;
 pub use environment::Environment;
-pub use find::{Ambiguous, find};
+pub use find::{Ambiguous, configurations_in, find};
 pub use format::Format;
-pub use live::{Build, LiveConfig};
+pub use live::{Build, LOOK, LiveConfig};
 pub use loader::{Checked, Loader, job_schema};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use routing_test::TestOutcome;

@@ -22,6 +22,8 @@ pub type Build = dyn Fn(&ExecutionHost) -> Result<Arc<dyn ContainerExecutor>> + 
 
 /// How long a file must rest after a change before it is read: editors write in several steps.
 const REST: Duration = Duration::from_millis(100);
+/// How often the file is looked at although nobody has told of a change.
+pub const LOOK: Duration = Duration::from_secs(5);
 /// How long a new host may take to say what it is before the configuration is put in force without that.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -109,11 +111,13 @@ impl LiveConfig {
     /// Follows the file, and on Unix the signal SIGHUP, and reloads at each change; `tell` hears what became of it. Goes
     /// on until it is dropped, which leaves the version that is then in force.
     ///
+    /// A change is seen at once where the system tells of it, however it is made: in place, by another file, or by a link
+    /// that is turned. Where it does not tell, as when a whole folder is replaced, it is seen within [`LOOK`].
+    ///
     /// # Errors
-    /// When the file's folder can't be watched, or the signal not be listened to.
+    /// When the file's folder can't be watched to begin with, or the signal not be listened to.
     pub async fn follow(&self, mut tell: impl FnMut(Result<Arc<Config>, Problems>)) -> std::io::Result<()> {
-        let changed = Arc::new(Notify::new());
-        let _watcher = self.watch(Arc::clone(&changed))?;
+        let mut watch = Watch::begin(&self.path)?;
         let mut hangup = Hangup::listen()?;
         // What was changed between the first reading and the beginning of the watch is not missed.
         let mut seen = self.content();
@@ -122,12 +126,14 @@ impl LiveConfig {
         }
         loop {
             let by_signal = tokio::select! {
-                () = changed.notified() => false,
+                () = watch.changed() => {
+                    self.clock.sleep(REST).await;
+                    false
+                }
+                () = self.clock.sleep(LOOK) => false,
                 () = hangup.received() => true,
             };
-            if !by_signal {
-                self.clock.sleep(REST).await;
-            }
+            watch.renew(&self.path);
             let now = self.content();
             if by_signal || now != seen {
                 seen = now;
@@ -136,26 +142,10 @@ impl LiveConfig {
         }
     }
 
-    /// What the file holds; none when it can't be read.
+    /// What the file holds, without the mark of Unicode; none when it can't be read.
     fn content(&self) -> Option<Vec<u8>> {
-        std::fs::read(&self.path).ok()
-    }
-
-    /// Watches the folder of the file, and of what it links to: editors and orchestrators put a new file in the place of
-    /// the old one.
-    fn watch(&self, changed: Arc<Notify>) -> std::io::Result<RecommendedWatcher> {
-        let mut watcher = notify::recommended_watcher(move |_| changed.notify_one()).map_err(std::io::Error::other)?;
-        let folder = |path: &Path| match path.parent() {
-            Some(folder) if folder.as_os_str().is_empty() => PathBuf::from("."),
-            folder => folder.unwrap_or(path).to_owned(),
-        };
-        let linked = std::fs::canonicalize(&self.path)?;
-        let folders: BTreeSet<PathBuf> =
-            [&*self.path, &*linked].map(folder).iter().map(std::fs::canonicalize).collect::<Result<_, _>>()?;
-        for folder in folders {
-            watcher.watch(&folder, RecursiveMode::NonRecursive).map_err(std::io::Error::other)?;
-        }
-        Ok(watcher)
+        let bytes = crate::loader::bytes_of(&self.path).ok()?;
+        Some(bytes.strip_prefix("\u{feff}".as_bytes()).map_or(bytes.clone(), <[u8]>::to_vec))
     }
 }
 
@@ -184,6 +174,72 @@ fn settings(host: &ExecutionHost) -> ExecutionHost {
     settings.weight = 1;
     settings.labels.clear();
     settings
+}
+
+/// The folders whose changes the system tells of: those of the file, and of every link on the way to it.
+struct Watch {
+    watcher: RecommendedWatcher,
+    folders: BTreeSet<PathBuf>,
+    changed: Arc<Notify>,
+}
+
+impl Watch {
+    fn begin(path: &Path) -> std::io::Result<Self> {
+        let changed = Arc::new(Notify::new());
+        let teller = Arc::clone(&changed);
+        let tell = move |event: notify::Result<notify::Event>| {
+            // Our own reading is no change.
+            if !event.is_ok_and(|event| event.kind.is_access()) {
+                teller.notify_one();
+            }
+        };
+        let watcher = notify::recommended_watcher(tell).map_err(std::io::Error::other)?;
+        let mut watch = Self { watcher, folders: BTreeSet::new(), changed };
+        for folder in folders(path) {
+            watch.watcher.watch(&folder, RecursiveMode::NonRecursive).map_err(std::io::Error::other)?;
+            watch.folders.insert(folder);
+        }
+        Ok(watch)
+    }
+
+    async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Watches the folders that are on the way now. One that was replaced has to be watched anew, and nobody tells which.
+    fn renew(&mut self, path: &Path) {
+        let now = folders(path);
+        for folder in self.folders.union(&now) {
+            let _ = self.watcher.unwatch(folder);
+        }
+        self.folders = now.into_iter().filter(|folder| self.watch(folder)).collect();
+    }
+
+    fn watch(&mut self, folder: &Path) -> bool {
+        self.watcher.watch(folder, RecursiveMode::NonRecursive).is_ok()
+    }
+}
+
+/// How many links are followed.
+const MOST_LINKS: usize = 16;
+
+/// The folder of a path, and where it is a link, of what it links to, and so on; and the real folder.
+fn folders(path: &Path) -> BTreeSet<PathBuf> {
+    let folder = |path: &Path| match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => PathBuf::from("."),
+        folder => folder.unwrap_or(path).to_owned(),
+    };
+    let mut found = BTreeSet::from([folder(path)]);
+    let mut next = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let Ok(target) = std::fs::read_link(&next) else { break };
+        next = folder(&next).join(target);
+        found.insert(folder(&next));
+        // A folder on the way may be a link itself.
+        found.extend(std::fs::read_link(folder(&next)).ok().map(|_| folder(&folder(&next))));
+    }
+    found.extend(std::fs::canonicalize(path).ok().map(|path| folder(&path)));
+    found
 }
 
 /// The signal by which services are told to read their configuration again.

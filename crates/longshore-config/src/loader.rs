@@ -3,7 +3,7 @@
 use longshore_core::{ContainerExecutor, ExecutionHost, ExecutorRegistry};
 use schemars::schema_for;
 use serde_json::Value;
-use std::{collections::BTreeMap, fs::File, io::Read, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fs::File, io::Read, ops::Range, path::Path, sync::Arc};
 
 use crate::{
     Config, Environment, Format, Problems, TestOutcome, check,
@@ -62,7 +62,7 @@ impl Loader {
         let (config, report) = self.examine(path, text);
         let problems = report.finish();
         let Some(config) = config.filter(|_| !problems.has_errors()) else { return Err(problems) };
-        Ok(Config { warnings: problems.list, ..config })
+        Ok(Config { warnings: problems, ..config })
     }
 
     /// Checks a file: reads it, makes the executor of every host, runs the routing tests, and tells everything that is
@@ -90,14 +90,15 @@ impl Loader {
 
     /// As much of the configuration as can be made out, and what is wrong with it.
     fn examine(&self, path: &Path, text: &str) -> (Option<Config>, Report) {
+        let text = without_mark(text);
         let mut report = Report::new(Source::new(&path.display().to_string(), text));
         let schema = schema_for!(Document).to_value();
         let shape = Shape::of(&schema);
         let Some(mut tree) = tree(path, text, &mut report) else { return (None, report) };
-        self.environment.apply(&mut tree, shape, &mut report);
-        warn_of_plain_secrets(&tree, &mut report);
-        let folder = path.parent().unwrap_or(Path::new(""));
-        self.resolve_references(&mut tree, shape, folder, &mut report);
+        let mut secrets = Vec::new();
+        self.environment.apply(&mut tree, shape, &mut secrets, &mut report);
+        self.resolve_references(&mut tree, path.parent().unwrap_or(Path::new("")), &mut secrets, &mut report);
+        report.source.keep_secret(secrets);
         let document = reading::read::<Document>(&tree, shape, &mut report);
         let config = document.map(|document| check::check(&tree, document, &self.registry, path, &mut report));
         (config, report)
@@ -109,34 +110,32 @@ impl Loader {
     /// Everything that is wrong with it.
     pub fn read_job(&self, path: &Path, config: Option<&Config>) -> Result<DescribedJob, Problems> {
         let text = text_of(path)?;
-        let mut report = Report::new(Source::new(&path.display().to_string(), &text));
+        let text = without_mark(&text);
+        let mut report = Report::new(Source::new(&path.display().to_string(), text));
         let schema = schema_for!(JobSpec).to_value();
         let none = BTreeMap::new();
         let templates = config.map_or(&none, Config::templates);
-        let spec = tree(path, &text, &mut report)
+        let spec = tree(path, text, &mut report)
             .and_then(|tree| reading::read::<JobSpec>(&tree, Shape::of(&schema), &mut report));
-        let Some(spec) = spec.filter(|_| !report.has_errors()) else { return Err(report.finish()) };
-        spec.value.job(templates).map_err(|wrong| {
-            check::note(&spec.node, wrong, &mut report);
-            report.finish()
-        })
+        let Some(spec) = spec else { return Err(report.finish()) };
+        check::check_options(&spec.node, &self.registry, &mut report);
+        match spec.value.job(templates) {
+            Ok(job) if !report.has_errors() => return Ok(job),
+            Ok(_) => {}
+            Err(wrong) => check::note(&spec.node, wrong, &mut report),
+        }
+        Err(report.finish())
     }
 
-    /// References are read in the settings of hosts: nowhere else does a secret belong.
-    fn resolve_references(&self, tree: &mut Node, shape: Shape<'_>, folder: &Path, report: &mut Report) {
-        let Some(shape) = shape.member("hosts") else { return };
+    /// References are read in the executors' own settings: nowhere else does a secret of the operator belong.
+    fn resolve_references(&self, tree: &mut Node, folder: &Path, secrets: &mut Vec<String>, report: &mut Report) {
         for entry in tree.get_mut("hosts").map(Node::entries_mut).unwrap_or_default() {
             let kind = entry.node.get("executor").map(Node::to_json);
             let kind = kind.as_ref().and_then(Value::as_str);
             let kind = self.registry.kinds().find(|known| Some(known.executor_type.as_str()) == kind);
             let settings = kind.map_or(Value::Bool(true), |kind| (kind.config_schema)().to_value());
-            for inner in entry.node.entries_mut() {
-                let shape = match inner.key.as_str() {
-                    "executor_config" => Some(Shape::of(&settings)),
-                    key => shape.member(&entry.key).and_then(|host| host.member(key)),
-                };
-                let anything = Value::Bool(true);
-                self.environment.resolve(&mut inner.node, shape.unwrap_or(Shape::of(&anything)), folder, report);
+            if let Some(node) = entry.node.get_mut("executor_config") {
+                self.environment.resolve(node, Shape::of(&settings), folder, secrets, report);
             }
         }
     }
@@ -160,6 +159,16 @@ pub fn job_schema() -> schemars::Schema {
     schema_for!(JobSpec)
 }
 
+/// What a file holds, unless it is far too large.
+pub(crate) fn bytes_of(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(std::io::Error::other(format!("it has more than {} MiB", LARGEST >> 20)));
+    }
+    Ok(bytes)
+}
+
 fn text_of(path: &Path) -> Result<String, Problems> {
     let name = path.display().to_string();
     let wrong = |why: String| {
@@ -167,12 +176,7 @@ fn text_of(path: &Path) -> Result<String, Problems> {
         report.error("unreadable", &Origin::Whole, format!("the file can't be read: {why}"), None);
         report.finish()
     };
-    let file = File::open(path).map_err(|error| wrong(error.to_string()))?;
-    let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| wrong(error.to_string()))?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(wrong(format!("it has more than {} MiB", LARGEST >> 20)));
-    }
+    let bytes = bytes_of(path).map_err(|error| wrong(error.to_string()))?;
     String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
         let line = error.as_bytes()[..good].iter().filter(|byte| **byte == b'\n').count() + 1;
@@ -180,9 +184,18 @@ fn text_of(path: &Path) -> Result<String, Problems> {
     })
 }
 
+/// The text without the mark by which some editors say that it is Unicode.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// The tree of a text. What stands in it in plain text and is a secret is hidden from now on.
 fn tree(path: &Path, text: &str, report: &mut Report) -> Option<Node> {
     match Format::of(path).read(text) {
-        Ok(tree) => Some(tree),
+        Ok(tree) => {
+            hide_plain_secrets(&tree, report);
+            Some(tree)
+        }
         Err(unreadable) => {
             report.source.hide_by_lines();
             report.error("unreadable", &Origin::File(unreadable.at), unreadable.message, None);
@@ -191,15 +204,14 @@ fn tree(path: &Path, text: &str, report: &mut Report) -> Option<Node> {
     }
 }
 
-/// Hides what stands in the file in plain text under the name of a secret, and says so.
-fn warn_of_plain_secrets(tree: &Node, report: &mut Report) {
+fn hide_plain_secrets(tree: &Node, report: &mut Report) {
     let mut found = Vec::new();
     tree.plain_secrets(&mut found);
-    let (_, places): (Vec<_>, Vec<_>) = found.iter().copied().unzip();
-    report.source.hide(&places);
-    for (key, at) in found {
+    report.source.hide(found.iter().map(|(_, at)| Range::clone(at)).collect());
+    // What is wrong with a reference that is none is told by whoever reads it.
+    for (key, at) in found.into_iter().filter(|(key, _)| *key != "reference") {
         let message = format!("`{key}` is a secret in plain text");
-        let help = "write ${NAME} for a variable of the environment, or ${file:PATH} for a file".to_owned();
-        report.warning("plain-secret", &Origin::File(at.clone()), message, help);
+        let help = "bind it by `secrets` in a job, or write ${NAME} or ${file:PATH} in a host's executor_config";
+        report.warning("plain-secret", &Origin::File(at.clone()), message, help.to_owned());
     }
 }

@@ -60,6 +60,8 @@ pub enum Place {
 pub struct Problems {
     pub(crate) source: Source,
     pub(crate) list: Vec<Problem>,
+    /// How many more there are.
+    pub(crate) omitted: usize,
 }
 
 impl Problems {
@@ -86,7 +88,14 @@ impl Problems {
     pub fn render(&self, colours: bool) -> String {
         let renderer = if colours { Renderer::styled() } else { Renderer::plain() };
         let rendered = self.list.iter().map(|problem| self.rendered(&renderer, problem));
-        rendered.collect::<Vec<String>>().join("\n\n")
+        let more = (self.omitted > 0).then(|| format!("… and {} more", self.omitted));
+        rendered.chain(more).collect::<Vec<String>>().join("\n\n")
+    }
+
+    /// How many there are, those among them that are not told because there are so many.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.list.len() + self.omitted
     }
 
     fn rendered(&self, renderer: &Renderer, problem: &Problem) -> String {
@@ -127,6 +136,9 @@ impl fmt::Display for Problems {
             }
             f.write_str(&problem.message)?;
             problem.help.iter().try_for_each(|help| write!(f, "; {help}"))?;
+        }
+        if self.omitted > 0 {
+            write!(f, "\n… and {} more", self.omitted)?;
         }
         Ok(())
     }

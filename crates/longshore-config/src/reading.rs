@@ -30,10 +30,7 @@ pub(crate) fn read<T: DeserializeOwned>(node: &Node, shape: Shape<'_>, report: &
         let message = error.inner().to_string();
         // A key that is missing has been noted by the schema, or was left out because it was wrong.
         if !message.starts_with("missing field") {
-            let wrong = node.follow(&path);
-            let message =
-                if let Value::Secret { value, .. } = &wrong.value { value.hidden_in(message) } else { message };
-            report.error("invalid-value", &wrong.origin, message, None);
+            report.error("invalid-value", &node.follow(&path).origin, message, None);
         }
         if !node.remove(&path) {
             return None;
@@ -57,10 +54,15 @@ pub(crate) fn sound(node: &Node, shape: Shape<'_>, name: &str, report: &mut Repo
     if report.is_full() {
         return None;
     }
+    if node.value == Value::Wrong {
+        return None;
+    }
     if !node.is_taken_by(shape) {
         let name = if name.is_empty() { "this" } else { name };
         let message = format!("`{name}` takes {}, and this is {}", shape.taken(), node.value.kind());
-        report.error("wrong-type", &node.origin, message, None);
+        let is_unquoted = matches!(node.value, Value::Number(_) | Value::Bool(_)) && shape.takes_text();
+        let help = is_unquoted.then(|| "put it in quotes, so that it is kept as it is written".to_owned());
+        report.error("wrong-type", &node.origin, message, help);
         return None;
     }
     let value = match &node.value {

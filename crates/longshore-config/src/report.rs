@@ -6,19 +6,22 @@ use crate::{
     tree::Origin,
 };
 
-/// How many problems are told at one time.
+/// How many errors, and how many warnings, are told at one time.
 const MOST: usize = 100;
 
 /// What has been found wrong so far, and of what text.
 pub(crate) struct Report {
     pub(crate) source: Source,
     list: Vec<Problem>,
+    errors: usize,
+    warnings: usize,
+    omitted: usize,
 }
 
 impl Report {
     /// Nothing is wrong yet.
     pub(crate) const fn new(source: Source) -> Self {
-        Self { source, list: Vec::new() }
+        Self { source, list: Vec::new(), errors: 0, warnings: 0, omitted: 0 }
     }
 
     pub(crate) fn error(
@@ -42,25 +45,35 @@ impl Report {
     }
 
     fn note(&mut self, severity: Severity, code: &'static str, origin: &Origin, message: String, help: Option<String>) {
-        let (message, help) = (harmless(message), help.map(harmless));
+        let told = match severity {
+            Severity::Error => &mut self.errors,
+            Severity::Warning => &mut self.warnings,
+        };
+        if *told >= MOST {
+            *told += 1;
+            self.omitted += 1;
+            return;
+        }
+        let (message, help) = (self.source.harmless(message), help.map(|help| self.source.harmless(help)));
         let problem = Problem { severity, code, message, help, place: self.source.place(origin) };
         if !self.list.contains(&problem) {
+            *told += 1;
             self.list.push(problem);
         }
     }
 
     /// Whether so much is wrong that no more is looked for.
-    pub(crate) fn is_full(&self) -> bool {
-        self.list.len() >= MOST
+    pub(crate) const fn is_full(&self) -> bool {
+        self.errors >= MOST
     }
 
     /// How many errors have been found.
-    pub(crate) fn errors(&self) -> usize {
-        self.list.iter().filter(|problem| problem.severity == Severity::Error).count()
+    pub(crate) const fn errors(&self) -> usize {
+        self.errors
     }
 
-    pub(crate) fn has_errors(&self) -> bool {
-        self.errors() > 0
+    pub(crate) const fn has_errors(&self) -> bool {
+        self.errors > 0
     }
 
     /// What was found, in the order of the file.
@@ -70,15 +83,6 @@ impl Report {
             Place::File { bytes, .. } => (1, bytes.start),
             Place::Variable(_) => (2, 0),
         });
-        self.list.truncate(MOST);
-        Problems { source: self.source, list: self.list }
+        Problems { source: self.source, list: self.list, omitted: self.omitted }
     }
-}
-
-/// The text without what a terminal could take for a command, and without what re-orders it.
-fn harmless(text: String) -> String {
-    if text.chars().any(crate::source::is_harmful) {
-        return text.chars().map(|c| if crate::source::is_harmful(c) { '?' } else { c }).collect();
-    }
-    text
 }

@@ -4,7 +4,8 @@ use std::{ops::Range, sync::Arc};
 
 use crate::{
     problem::Place,
-    tree::{Origin, is_secret_name},
+    secret::{REDACTED, is_secret_name},
+    tree::Origin,
 };
 
 /// The text of a file.
@@ -14,13 +15,27 @@ pub(crate) struct Source {
     text: Arc<str>,
     /// The text with secrets replaced by as many stars.
     pub(crate) shown: Arc<str>,
+    /// Where each line begins.
+    lines: Arc<[usize]>,
+    /// What references have led to, longest first: no message may hold it.
+    secrets: Arc<[String]>,
 }
+
+/// The shortest text that is looked for in messages: what is shorter is no secret, and stands in many a word.
+const SHORTEST_SECRET: usize = 4;
 
 impl Source {
     /// A file of which nothing needs to be hidden yet.
     pub(crate) fn new(name: &str, text: &str) -> Self {
-        let mut source = Self { name: name.to_owned(), text: text.into(), shown: Arc::from("") };
-        source.hide(&[]);
+        let starts = text.char_indices().filter(|(_, c)| *c == '\n').map(|(at, _)| at + 1);
+        let mut source = Self {
+            name: replaced(name.to_owned()),
+            text: text.into(),
+            shown: Arc::from(""),
+            lines: std::iter::once(0).chain(starts).collect(),
+            secrets: Arc::from([]),
+        };
+        source.hide(Vec::new());
         source
     }
 
@@ -29,12 +44,19 @@ impl Source {
     }
 
     /// Hides these places. What a terminal could take for a command is never shown.
-    pub(crate) fn hide(&mut self, places: &[&Range<usize>]) {
+    pub(crate) fn hide(&mut self, mut places: Vec<Range<usize>>) {
+        places.sort_by_key(|place| place.start);
+        let mut places = places.into_iter().peekable();
+        let mut hidden_to = 0;
         let mut shown = String::with_capacity(self.text.len());
         for (at, c) in self.text.char_indices() {
+            while let Some(place) = places.next_if(|place| place.start <= at) {
+                hidden_to = hidden_to.max(place.end);
+            }
             let instead = match c {
                 '\n' | '\t' => None,
-                _ if places.iter().any(|place| place.contains(&at)) => Some('*'),
+                '\r' => Some(' '),
+                _ if at < hidden_to => Some('*'),
                 c if is_harmful(c) => Some('?'),
                 _ => None,
             };
@@ -50,16 +72,43 @@ impl Source {
     /// Hides what stands behind the names of secrets, line by line: for a text of which nothing more is known.
     pub(crate) fn hide_by_lines(&mut self) {
         let mut places = Vec::new();
+        let mut within = false;
         let mut start = 0;
         for line in self.text.split_inclusive('\n') {
-            if let Some((key, _)) = line.split_once(['=', ':'])
-                && is_secret_name(key.trim_matches(|c: char| !c.is_alphanumeric()))
-            {
-                places.push(start + key.len() + 1..start + line.trim_end().len());
-            }
+            let separator = line.find(['=', ':']);
+            within = match separator {
+                Some(at) if names_a_secret(line) => {
+                    places.push(start + at + 1..start + line.len());
+                    true
+                }
+                // What begins no key of its own may belong to the secret above.
+                _ if within && !begins_a_key(line) => {
+                    places.push(start..start + line.len());
+                    true
+                }
+                _ => false,
+            };
             start += line.len();
         }
-        self.hide(&places.iter().collect::<Vec<_>>());
+        self.hide(places);
+    }
+
+    /// Keeps these texts out of all messages.
+    pub(crate) fn keep_secret(&mut self, mut secrets: Vec<String>) {
+        secrets.retain(|secret| secret.len() >= SHORTEST_SECRET);
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        self.secrets = secrets.into();
+    }
+
+    /// The text without what references have led to, without what a terminal could take for a command, and without what
+    /// re-orders it.
+    pub(crate) fn harmless(&self, mut text: String) -> String {
+        for secret in self.secrets.iter() {
+            text = text.replace(secret.as_str(), REDACTED);
+            let escaped = format!("{secret:?}");
+            text = text.replace(&escaped[1..escaped.len() - 1], REDACTED);
+        }
+        replaced(text)
     }
 
     /// Where something is, for people.
@@ -67,14 +116,13 @@ impl Source {
         let bytes = match origin {
             Origin::File(bytes) => bytes,
             Origin::Whole => return Place::Whole,
-            Origin::Variable(name) => return Place::Variable(name.clone()),
+            Origin::Variable(name) => return Place::Variable(shortened(replaced(name.clone()))),
         };
         let start = floor(&self.text, bytes.start);
         let end = floor(&self.text, bytes.end).max(start);
-        let before = &self.text[..start];
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let line = before.matches('\n').count() + 1;
-        Place::File { line, column: before[line_start..].chars().count() + 1, bytes: start..end }
+        let line = self.lines.partition_point(|begins| *begins <= start);
+        let line_start = self.lines[line - 1];
+        Place::File { line, column: self.text[line_start..start].chars().count() + 1, bytes: start..end }
     }
 
     /// Where a part of a text is, in characters from `at`: exactly, where the file has the text as it is, and else the
@@ -90,14 +138,43 @@ impl Source {
     }
 }
 
+/// Whether any word of a line is the name of a secret.
+fn names_a_secret(line: &str) -> bool {
+    let is_of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    line.split(|c| !is_of_name(c)).any(is_secret_name) || line.contains("secrets") || line.contains("reference")
+}
+
+/// Whether a line begins with a key, a section, an item or the end of something.
+fn begins_a_key(line: &str) -> bool {
+    let line = line.trim_start_matches([' ', '\t', '"', '\'', '-']);
+    let key: String = line.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.')).collect();
+    let rest = line[key.len()..].trim_start_matches(['"', '\'', ' ']);
+    line.starts_with(['[', '{', '}', ']']) || (!key.is_empty() && rest.starts_with(['=', ':']))
+}
+
 /// The nearest boundary between characters that is not after it.
 fn floor(text: &str, at: usize) -> usize {
     let at = at.min(text.len());
     (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
+fn shortened(name: String) -> String {
+    const SHOWN: usize = 120;
+    if name.chars().count() <= SHOWN {
+        return name;
+    }
+    name.chars().take(SHOWN).chain(['…']).collect()
+}
+
+fn replaced(text: String) -> String {
+    if text.chars().any(is_harmful) {
+        return text.chars().map(|c| if is_harmful(c) { '?' } else { c }).collect();
+    }
+    text
+}
+
 /// What a terminal could take for a command, or what shows a text in another order than it is read (UAX #9).
-pub(crate) fn is_harmful(c: char) -> bool {
+fn is_harmful(c: char) -> bool {
     let re_orders =
         matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     (c.is_control() && !matches!(c, '\n' | '\t')) || re_orders

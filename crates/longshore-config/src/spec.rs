@@ -120,18 +120,14 @@ fn begun(name: &str, templates: &BTreeMap<String, JobTemplate>) -> Result<Map<St
 
 fn part<T: DeserializeOwned>(value: Option<Value>, key: &str) -> Result<Option<T>, Vec<Wrong>> {
     let Some(value) = value else { return Ok(None) };
-    serde_json::from_value(value)
-        .map(Some)
-        .map_err(|error| vec![Wrong { path: vec![key.to_owned()], message: error.to_string(), help: None }])
+    typed(value).map(Some).map_err(|wrong| {
+        let within = |wrong: Wrong| Wrong { path: [vec![key.to_owned()], wrong.path].concat(), ..wrong };
+        wrong.into_iter().map(within).collect()
+    })
 }
 
 fn template(fields: Map<String, Value>) -> Result<JobTemplate, Vec<Wrong>> {
-    let template: JobTemplate = serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| {
-        let message = error.inner().to_string();
-        let missing = message.starts_with("missing field `image`");
-        let help = missing.then(|| "set `image`, or `template` to begin from".to_owned());
-        vec![Wrong { path: crate::reading::keys(error.path()), message, help }]
-    })?;
+    let template: JobTemplate = typed(Value::Object(fields))?;
     let wrong = |violation: &longshore_core::Violation| Wrong {
         path: violation.field.split('.').map(ToOwned::to_owned).collect(),
         message: violation.to_string(),
@@ -143,12 +139,81 @@ fn template(fields: Map<String, Value>) -> Result<JobTemplate, Vec<Wrong>> {
     }
 }
 
+/// How many mistakes are looked for in one description.
+const MOST_WRONG: usize = 50;
+
+/// The value as its type, or everything that is wrong with it: what is wrong is taken out, and the rest read again.
+fn typed<T: DeserializeOwned>(mut value: Value) -> Result<T, Vec<Wrong>> {
+    let mut found: Vec<Wrong> = Vec::new();
+    let mut gone = Gone::default();
+    while found.len() < MOST_WRONG {
+        let error = match serde_path_to_error::deserialize::<_, T>(&value) {
+            Ok(value) if found.is_empty() => return Ok(value),
+            Ok(_) => break,
+            Err(error) => error,
+        };
+        let path = crate::reading::keys(error.path());
+        let message = error.inner().to_string();
+        let is_image =
+            message.starts_with("missing field `image`") && found.iter().all(|wrong| wrong.path != ["image"]);
+        // Other keys that are missing have been told by the schema, or were taken out.
+        if is_image || !message.starts_with("missing field") {
+            let help = is_image.then(|| "set `image`, or `template` to begin from".to_owned());
+            found.push(Wrong { path: gone.written(&path), message, help });
+        }
+        if !gone.take(&mut value, &path) {
+            break;
+        }
+    }
+    Err(found)
+}
+
+/// The items that were taken out of lists: by the path of the list, the places that they had.
+#[derive(Default)]
+struct Gone(BTreeMap<Vec<String>, Vec<usize>>);
+
+impl Gone {
+    /// Takes out what a path leads to; false when that is the value itself, or there is nothing.
+    fn take(&mut self, value: &mut Value, path: &[String]) -> bool {
+        let Some((last, before)) = path.split_last() else { return false };
+        let pointer: String =
+            before.iter().map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1"))).collect();
+        match value.pointer_mut(&pointer) {
+            Some(Value::Object(entries)) => entries.remove(last).is_some(),
+            Some(Value::Array(items)) => {
+                let Some(at) = last.parse::<usize>().ok().filter(|at| *at < items.len()) else { return false };
+                items.remove(at);
+                let written = self.place(before, at);
+                self.0.entry(before.to_vec()).or_default().push(written);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The place that an item had before others were taken out.
+    fn place(&self, list: &[String], at: usize) -> usize {
+        let mut gone = self.0.get(list).cloned().unwrap_or_default();
+        gone.sort_unstable();
+        gone.into_iter().fold(at, |at, gone| at + usize::from(gone <= at))
+    }
+
+    /// The path as it was before items were taken out.
+    fn written(&self, path: &[String]) -> Vec<String> {
+        let part = |(depth, part): (usize, &String)| match part.parse() {
+            Ok(at) => self.place(&path[..depth], at).to_string(),
+            Err(_) => part.clone(),
+        };
+        path.iter().enumerate().map(part).collect()
+    }
+}
+
 /// The fields in the form in which they are stored: `env` as a list.
 fn normal(fields: &Map<String, Value>) -> Map<String, Value> {
     let mut fields = fields.clone();
     if let Some(Value::Object(variables)) = fields.get("env") {
         let variable = |(name, value): (&String, &Value)| {
-            // A number or a boolean is meant as its text.
+            // A whole number or a boolean is meant as its text.
             let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
             serde_json::json!({ "name": name, "value": value })
         };
@@ -160,6 +225,10 @@ fn normal(fields: &Map<String, Value>) -> Map<String, Value> {
 
 /// The fields with others on top: tables are joined, variables and secrets replaced by name, all else replaced.
 fn merged(mut fields: Map<String, Value>, new: Map<String, Value>) -> Map<String, Value> {
+    if new.contains_key("command") {
+        // The arguments were those of the former command.
+        fields.remove("args");
+    }
     for (key, value) in new {
         match (fields.get_mut(&key), value) {
             (Some(Value::Object(old)), Value::Object(new)) => *old = merged(std::mem::take(old), new),
@@ -182,7 +251,7 @@ fn fields_schema(generator: &mut SchemaGenerator) -> Schema {
     if let Some(list) = schema.pointer("/properties/env").cloned() {
         let description = list.get("description").cloned().unwrap_or_default();
         let table =
-            json_schema!({ "type": "object", "additionalProperties": { "type": ["string", "number", "boolean"] } });
+            json_schema!({ "type": "object", "additionalProperties": { "type": ["string", "integer", "boolean"] } });
         if let Some(env) = schema.pointer_mut("/properties/env") {
             *env = serde_json::json!({ "description": description, "anyOf": [table, list] });
         }

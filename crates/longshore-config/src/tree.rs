@@ -3,7 +3,10 @@
 use serde_json::{Number, Value as Json};
 use std::ops::Range;
 
-use crate::shape::Shape;
+use crate::{
+    secret::{REDACTED, is_secret_name, leads_elsewhere, shown},
+    shape::Shape,
+};
 
 /// A value and where it is from.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,18 +92,13 @@ impl Value {
     }
 }
 
-impl Value {
-    /// The message without this value in it.
-    pub(crate) fn hidden_in(&self, message: String) -> String {
-        match self {
-            Self::Text(text) if !text.is_empty() => message.replace(text.as_str(), REDACTED),
-            Self::Number(number) => message.replace(&number.to_string(), REDACTED),
-            _ => message,
-        }
-    }
-}
-
 impl Entry {
+    /// Whether what is written here is a secret: under the name of one, beside one, or in place of a reference to one.
+    fn is_secret(&self, beside_a_name: bool, text: &str) -> bool {
+        let by_name = is_secret_name(&self.key) || (beside_a_name && self.key == "value");
+        (by_name || self.key == "reference") && !leads_elsewhere(text)
+    }
+
     /// Where the key is.
     pub(crate) fn key_origin(&self) -> Origin {
         match &self.node.origin {
@@ -205,17 +203,17 @@ impl Node {
         }
     }
 
-    /// The value as JSON, to be shown: references as they were written, and what stands under the name of a secret
-    /// replaced.
+    /// The value as JSON, to be shown: references as they were written, and secrets by their name or form replaced.
     pub(crate) fn to_shown_json(&self) -> Json {
+        let redacted = || Json::String(REDACTED.to_owned());
         match &self.value {
-            Value::Secret { written, .. } => Json::String(written.clone()),
+            Value::Secret { written, .. } => Json::String(shown(written)),
+            Value::Text(text) => Json::String(shown(text)),
             Value::List(items) => Json::Array(items.iter().map(Self::to_shown_json).collect()),
             Value::Map(entries) => {
-                let shown = |entry: &Entry| match &entry.node.value {
-                    Value::Text(text) if is_secret_name(&entry.key) && !leads_elsewhere(text) => {
-                        Json::String(REDACTED.to_owned())
-                    }
+                let names_a_secret = self.names_a_secret();
+                let shown = |entry: &Entry| match entry.node.scalar() {
+                    Some(text) if entry.is_secret(names_a_secret, &text) => redacted(),
                     _ => entry.node.to_shown_json(),
                 };
                 Json::Object(entries.iter().map(|entry| (entry.key.clone(), shown(entry))).collect())
@@ -224,12 +222,27 @@ impl Node {
         }
     }
 
-    /// What stands in the file under a key that is the name of a secret, as plain text.
+    /// Whether this is a pair of a `name` and a `value`, and the name is a secret's.
+    fn names_a_secret(&self) -> bool {
+        matches!(self.get("name").map(|node| &node.value), Some(Value::Text(name)) if is_secret_name(name))
+    }
+
+    /// The text of a value that is neither a list nor a table.
+    fn scalar(&self) -> Option<String> {
+        match &self.value {
+            Value::Text(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Secret { written, .. } => Some(written.clone()),
+            _ => None,
+        }
+    }
+
+    /// What stands in the file in plain text and is a secret, by its name or by its form: the key and the place.
     pub(crate) fn plain_secrets<'a>(&'a self, found: &mut Vec<(&'a str, &'a Range<usize>)>) {
+        let names_a_secret = self.names_a_secret();
         for entry in self.entries() {
-            if let (true, Value::Text(text), Origin::File(at)) =
-                (is_secret_name(&entry.key), &entry.node.value, &entry.node.origin)
-                && !leads_elsewhere(text)
+            if let (Some(text), Origin::File(at)) = (entry.node.scalar(), &entry.node.origin)
+                && entry.is_secret(names_a_secret, &text)
             {
                 found.push((&entry.key, at));
             }
@@ -237,21 +250,4 @@ impl Node {
         }
         self.items().iter().for_each(|item| item.plain_secrets(found));
     }
-}
-
-/// Whether a text only says where a secret is.
-fn leads_elsewhere(text: &str) -> bool {
-    text.contains("${") || text.parse::<longshore_core::SecretReference>().is_ok()
-}
-
-/// What stands in place of a secret.
-pub(crate) const REDACTED: &str = "[redacted]";
-
-/// Whether a key's name says that its value is a secret. What ends in `_file` or the like says where one is.
-pub(crate) fn is_secret_name(key: &str) -> bool {
-    const NAMES: [&str; 8] =
-        ["token", "secret", "password", "passwd", "credential", "private_key", "api_key", "access_key"];
-    const PLACES: [&str; 4] = ["_file", "_path", "_name", "_id"];
-    let key = key.to_ascii_lowercase().replace('-', "_");
-    NAMES.iter().any(|name| key.contains(name)) && !PLACES.iter().any(|place| key.ends_with(place))
 }

@@ -67,6 +67,12 @@ impl Endpoint {
             Some(host) => (host.clone(), config.tls.clone()),
             None => from_environment(config.tls.clone()),
         };
+        if address.contains('@') {
+            // It is not told: what stands before the @ may be a password.
+            let message =
+                "the engine's address holds a user's name or a password, which nothing reads; use TLS certificates";
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
         let invalid = |why: &str| Error::new(ErrorKind::Invalid, format!("the engine's address {address:?} {why}"));
         if let Some(path) = address.strip_prefix("unix://") {
             return Ok(Self::Unix(PathBuf::from(path)));

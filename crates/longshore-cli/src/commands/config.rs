@@ -2,7 +2,7 @@
 
 use longshore::{
     Error, ErrorKind, Result,
-    config::{Checked, FIRST, Problem, TestOutcome, schema},
+    config::{Checked, FIRST, Format, Problem, TestOutcome, configurations_in, schema},
 };
 use serde::Serialize;
 use std::{
@@ -15,7 +15,7 @@ use super::print;
 use crate::{
     args::{ConfigCommand, ConfigurationArgs},
     configuration, routing,
-    text::{clean, json_line},
+    text::{clean, clean_lines, json_line},
 };
 
 /// Something is wrong with the configuration.
@@ -30,7 +30,7 @@ pub(crate) fn config(command: &ConfigCommand) -> Result<u8> {
         ConfigCommand::Check { configuration, json } => check(configuration, *json),
         ConfigCommand::Show { configuration } => {
             let config = configuration::needed(configuration, &configuration::loader())?;
-            print(&config.shown()).map(|()| 0)
+            print(&clean_lines(&config.shown())).map(|()| 0)
         }
         ConfigCommand::Schema => {
             let schema = serde_json::to_string_pretty(&schema(&longshore::registry())).map_err(super::unwritable)?;
@@ -88,7 +88,7 @@ fn test(outcome: &TestOutcome) -> Test<'_> {
 /// The last line: how it went.
 fn summary(path: &Path, checked: &Checked) -> String {
     let file = clean(&path.display().to_string());
-    let (hosts, count) = (counted(checked.hosts, "host"), checked.problems.as_slice().len());
+    let (hosts, count) = (counted(checked.hosts, "host"), checked.problems.count());
     if checked.problems.has_errors() {
         return format!("{file} can't be used as it is: {}\n", counted(count, "problem"));
     }
@@ -104,6 +104,15 @@ fn counted(count: usize, what: &str) -> String {
 }
 
 fn init(path: &Path) -> Result<()> {
+    if Format::of(path) != Format::Toml || path.extension().is_none_or(|extension| extension != "toml") {
+        let message = format!("{} can't be begun: what is written is TOML; end the name in .toml", path.display());
+        return Err(Error::new(ErrorKind::Invalid, message));
+    }
+    let folder = path.parent().unwrap_or(Path::new(""));
+    if let Some(other) = configurations_in(folder).into_iter().find(|other| other != path) {
+        let message = format!("{} is there already, and two side by side are ambiguous", other.display());
+        return Err(Error::new(ErrorKind::Invalid, message));
+    }
     let wrong = |error: io::Error| {
         let why = if error.kind() == io::ErrorKind::AlreadyExists { "is there already" } else { "can't be written" };
         Error::new(ErrorKind::Invalid, format!("{} {why}", path.display())).with_source(error)

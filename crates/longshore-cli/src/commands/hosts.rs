@@ -35,7 +35,7 @@ pub(crate) async fn hosts(command: &HostsCommand) -> Result<u8> {
         HostsCommand::Check { names, configuration, limit, json } => {
             let found = look(names, configuration, values::time(limit)?).await?;
             print(&if *json { json_line(&found).map_err(super::unwritable)? } else { told(&found) })?;
-            Ok(if found.iter().all(|look| look.good) { 0 } else { UNWELL })
+            Ok(if !found.is_empty() && found.iter().all(|look| look.good) { 0 } else { UNWELL })
         }
     }
 }

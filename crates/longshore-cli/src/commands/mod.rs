@@ -80,6 +80,11 @@ fn print(text: &str) -> Result<()> {
     }
 }
 
+/// Says something that is worth knowing.
+pub(crate) fn notice(text: &str) {
+    let _ = writeln!(io::stderr(), "longshore: {}", clean(text));
+}
+
 fn complain(error: &Error) {
     let mut stderr = io::stderr();
     let _ = match configuration::problems_of(error) {

@@ -30,10 +30,10 @@ pub(crate) async fn route(args: &RouteArgs) -> Result<u8> {
     let mut reader = Reader::default();
     let begun = described::begun(&args.job, &loader, Some(&config))?;
     let job = job::job(&mut reader, &args.job, begun, &files.concat(), &own_variable)?;
+    let bound = configuration::target(&mut reader, args.executor.as_deref(), &config);
     let owner = reader.one("--owner", Some(&args.owner));
     reader.finish()?;
     let routing = Routing::new(&config, loader.registry(), owner.map_or_else(|| Owner::new("local"), Ok)?)?;
-    let bound = routing.target(args.executor.as_deref())?;
     if args.offline {
         routing.router.update(longshore::route::RoutingSnapshot::assuming_reachable);
     } else {

@@ -3,6 +3,7 @@
 use longshore::{
     Cleanup, ContainerJob, Error, ErrorKind, JobStatus, LaunchToken, LogDelivery, Owner, Plan, Result, RunOutcome,
     Runner,
+    config::{Config, Loader},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -87,17 +88,19 @@ struct SetUp {
 fn set_up(args: &RunArgs, console: &Console) -> Result<SetUp> {
     let files = args.job.container.env_file.iter().map(|path| env_file::read(path)).collect::<Result<Vec<_>>>()?;
     let loader = configuration::loader();
-    let typed = args.place.describes_a_host();
-    let config = if typed { None } else { configuration::load(&args.place.configuration, &loader)? };
+    let config = configuration_of(args, &loader, console)?;
     let mut reader = Reader::default();
     let begun = described::begun(&args.job, &loader, config.as_ref())?;
     let mut job = job::job(&mut reader, &args.job, begun, &files.concat(), &own_variable)?;
+    let config = config.filter(|_| !args.place.describes_a_host());
+    let bound =
+        config.as_ref().and_then(|config| configuration::target(&mut reader, args.place.executor.as_deref(), config));
     let host = match &config {
         Some(_) => None,
         None => Some(host::typed(&mut reader, &args.place, loader.registry())?),
     };
-    let bound = host.as_ref().map(|host| &host.executor_type);
-    let options = host::options(&mut reader, &args.place, loader.registry(), bound);
+    let kind = host.as_ref().map(|host| &host.executor_type);
+    let options = host::options(&mut reader, &args.place, loader.registry(), kind);
     let owner = reader.one("--owner", Some(&args.place.owner));
     let notices = reader.finish()?;
     let owner = owner.map_or_else(|| Owner::new("local"), Ok)?;
@@ -107,7 +110,6 @@ fn set_up(args: &RunArgs, console: &Console) -> Result<SetUp> {
     let place = match (config, host) {
         (Some(config), _) => {
             let routing = Routing::new(&config, loader.registry(), owner.clone())?;
-            let bound = routing.target(args.place.executor.as_deref())?;
             Place::Routed { routing: Box::new(routing), bound, clock: Arc::clone(&context.clock) }
         }
         (None, Some(host)) => {
@@ -122,6 +124,26 @@ fn set_up(args: &RunArgs, console: &Console) -> Result<SetUp> {
         console.placed(host);
     }
     Ok(SetUp { job, place, owner })
+}
+
+/// The configuration, where one counts: options that describe a host leave aside all but its templates.
+fn configuration_of(args: &RunArgs, loader: &Loader, console: &Console) -> Result<Option<Config>> {
+    let place = &args.place;
+    let is_named = configuration::named(&place.configuration).is_some();
+    let describes = place.describes_a_host();
+    if place.no_config || (describes && !is_named && args.job.template.is_none()) {
+        return Ok(None);
+    }
+    let config = configuration::load(&place.configuration, loader)?;
+    if let Some(config) = &config {
+        configuration::warnings(config).iter().for_each(|warning| console.notice(warning));
+        if describes {
+            let why =
+                "the options describe a host of their own, and the hosts and rules of the configuration are left aside";
+            console.notice(why);
+        }
+    }
+    Ok(config)
 }
 
 async fn execute(args: &RunArgs, console: &Console, asked: &Asked) -> Result<Ended> {

@@ -16,6 +16,12 @@ fn a_good_configuration_is_good_and_its_tests_have_passed() {
     let again = Longshore::new(["config", "init"]).within(&folder).finish();
     assert_eq!(again.code, Some(125), "what is there is not overwritten");
     assert!(again.stderr.contains("longshore.toml is there already"), "{}", again.stderr);
+    for (name, expected) in
+        [("longshore.yaml", "end the name in .toml"), ("other.toml", "longshore.toml is there already")]
+    {
+        let done = Longshore::new(["config", "init", name]).within(&folder).finish();
+        assert!(done.code == Some(125) && done.stderr.contains(expected), "{name}: {}", done.stderr);
+    }
 }
 
 #[test]
@@ -64,14 +70,15 @@ fn a_warning_does_not_fail_it() {
 
 #[test]
 fn what_is_in_force_is_shown_without_secrets() {
-    let text = "[hosts.a]\nexecutor = \"mock\"\nregion = \"${WHERE}\"\n[hosts.a.labels]\ntoken = \"hunter2\"\n";
+    let text = "[hosts.a]\nexecutor = \"mock\"\nexecutor_config = { latency = \"${WHERE:-1s}\" }\n[hosts.a.labels]\ntoken = \"hunter2\"\n";
     let show = Longshore::new(["config", "show"])
-        .env("WHERE", "hunter3")
+        .env("WHERE", "3s")
         .env("LONGSHORE_HOSTS__A__WEIGHT", "5")
         .within(&configured(text))
         .finish();
-    assert_eq!((show.code, show.stderr.as_str()), (Some(0), ""));
-    for line in ["region = \"${WHERE}\"", "token = \"[redacted]\"", "weight = 5"] {
+    assert_eq!(show.code, Some(0));
+    assert!(show.stderr.contains("`token` is a secret in plain text"), "{}", show.stderr);
+    for line in ["latency = \"${WHERE:-[redacted]}\"", "token = \"[redacted]\"", "weight = 5"] {
         assert!(show.stdout().contains(line), "{line}\n{}", show.stdout());
     }
     assert!(!show.stdout().contains("hunter"), "{}", show.stdout());

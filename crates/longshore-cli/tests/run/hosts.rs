@@ -71,3 +71,10 @@ fn a_host_that_there_is_not_is_an_error() {
         done.stderr
     );
 }
+
+#[test]
+fn a_check_of_nothing_is_no_success() {
+    let folder = configured("[hosts.off]\nexecutor = \"mock\"\nenabled = false\n");
+    let done = Longshore::new(["hosts", "check"]).within(&folder).finish();
+    assert_eq!((done.code, done.stdout()), (Some(1), "no host is enabled\n"));
+}

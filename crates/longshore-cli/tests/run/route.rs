@@ -123,7 +123,7 @@ fn what_is_wrong_is_told_with_the_way_out() {
     let cases: [(&[&str], &str); 6] = [
         (
             &["--executor", "hmoe", "tool"],
-            "--executor \"hmoe\": no configured host answers to it; hosts: far, gone, home",
+            "--executor \"hmoe\" is not valid: no configured host answers to it; hosts: far, gone, home",
         ),
         (&["--template", "reprot"], "--template \"reprot\": there is no such template; did you mean `report`?"),
         (&["--memory", "lots", "tool"], "--memory \"lots\" is not valid"),

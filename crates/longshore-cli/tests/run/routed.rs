@@ -71,28 +71,44 @@ fn a_job_that_no_host_takes_is_refused_with_each_host_and_why() {
 }
 
 #[test]
-fn a_job_waits_for_a_host_that_is_ill_until_it_is_well_or_somebody_stops_it() {
-    let ill = |length: &str| {
-        configured(&format!(
-            "[hosts.home]\nexecutor = \"mock\"\nexecutor_config = {{ outages = [{{ from = \"0s\", to = \"{length}\" }}] }}\n"
-        ))
+fn a_host_that_does_not_answer_is_told_at_once_with_what_to_do() {
+    let folder = configured(
+        "[hosts.home]\nexecutor = \"mock\"\nexecutor_config = { outages = [{ from = \"0s\", to = \"1h\" }] }\n",
+    );
+    for options in [&["--start-timeout", "1h"] as &[&str], &["--dry-run"], &["--quiet"]] {
+        let words = ["run"].iter().chain(options).chain(&["any/image", "--", "print ran"]);
+        let done = Longshore::new(words).within(&folder).finish();
+        assert_eq!((done.code, done.stdout()), (Some(125), ""), "{}", done.stderr);
+        assert!(done.stderr.contains("home: discover: the mock provider can't be reached"), "{}", done.stderr);
+        assert!(done.stderr.contains("hint: `longshore hosts check`"), "{}", done.stderr);
+    }
+}
+
+#[test]
+fn a_wish_that_names_nothing_is_told() {
+    let folder = configured(CONFIG);
+    let done = Longshore::new(["run", "--prefer", "nope", "any/image", "--", "exit 0"]).within(&folder).finish();
+    assert_eq!(done.code, Some(0));
+    assert!(done.stderr.contains("the job prefers it; host nope is not configured"), "{}", done.stderr);
+}
+
+#[test]
+fn what_is_most_likely_not_meant_is_told() {
+    let folder = configured("[hosts.home]\nexecutor = \"mock\"\n");
+    let run = |quiet: &[&str]| {
+        Longshore::new(["run"].iter().chain(quiet).chain(&["any/image", "--", "exit 0"]))
+            .env("LONGSHORE_HOST__HOME__ENABLED", "false")
+            .within(&folder)
+            .finish()
     };
-    let folder = ill("300ms");
-    let done = Longshore::new(["run", "any/image", "--", "print ran"]).within(&folder).finish();
-    assert_eq!((done.code, done.stdout()), (Some(0), "ran\n"), "{}", done.stderr);
-    assert!(done.stderr.contains("longshore: not now: "), "{}", done.stderr);
-    assert!(done.stderr.contains("longshore: runs on home (mock): "), "{}", done.stderr);
-
-    let folder = ill("1h");
-    let mut started = Longshore::new(["run", "any/image", "--", "print ran"]).within(&folder).start();
-    started.wait_for_stderr("not now");
-    started.signal(rustix::process::Signal::INT);
-    let done = started.finish();
-    assert_eq!((done.code, done.stdout()), (Some(130), ""), "{}", done.stderr);
-    assert!(done.stderr.contains("nothing was started"), "{}", done.stderr);
-
-    let dry = Longshore::new(["run", "--dry-run", "any/image"]).within(&folder).finish();
-    assert_eq!(dry.code, Some(125), "a dry run waits for nothing");
+    assert!(
+        run(&[]).stderr.contains("LONGSHORE_HOST__HOME__ENABLED: the variable is not a setting"),
+        "{}",
+        run(&[]).stderr
+    );
+    assert_eq!(run(&["--quiet"]).stderr, "");
+    let route = Longshore::new(["route", "tool"]).env("LONGSHORE_HOST__X", "1").within(&folder).finish();
+    assert!(route.code == Some(0) && route.stderr.contains("LONGSHORE_HOST__X"), "{}", route.stderr);
 }
 
 #[test]
@@ -104,6 +120,25 @@ fn options_that_describe_a_host_leave_the_configuration_aside() {
     let bad = configured("[hosts");
     let done = Longshore::new(words).within(&bad).finish();
     assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let aside = ["run", "--executor", "mock", "--no-config", "any/image", "--", "print hello"];
+    assert_eq!(Longshore::new(aside).within(&bad).finish().stdout(), "hello\n");
+    let named = [
+        "run",
+        "--config",
+        "longshore.toml",
+        "--executor",
+        "mock",
+        "--executor-config",
+        "memory=1g",
+        "i",
+        "--",
+        "exit 0",
+    ];
+    assert_eq!(Longshore::new(named).within(&bad).finish().code, Some(125), "what is named is read");
+    let done = Longshore::new(named).within(&folder).finish();
+    assert!(done.code == Some(0) && done.stderr.contains("are left aside"), "{}", done.stderr);
+    let template = ["run", "--executor", "mock", "--executor-config", "memory=1g", "--template", "hello"];
+    assert_eq!(Longshore::new(template).within(&folder).finish().stdout(), "hello\n", "templates are not left aside");
 }
 
 #[test]
@@ -135,6 +170,8 @@ fn the_configuration_is_the_one_that_is_named() {
     let by_option =
         Longshore::new(["run", "--config", path.to_str().unwrap(), "any/image", "--", "exit 0"]).within(&here).finish();
     assert!(by_option.stderr.contains("runs on there"), "{}", by_option.stderr);
+    let empty = Longshore::new(words).env("LONGSHORE_CONFIG", "").within(&here).finish();
+    assert!(empty.stderr.contains("runs on home"), "{}", empty.stderr);
     let missing = Longshore::new(["run", "--config", "none.toml", "any/image"]).within(&here).finish();
     assert!(missing.code == Some(125) && missing.stderr.contains("none.toml"), "{}", missing.stderr);
     let overridden = Longshore::new(words).env("LONGSHORE_ROUTING__DEFAULT", "far").within(&here).finish();

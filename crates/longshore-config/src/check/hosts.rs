@@ -1,6 +1,6 @@
 //! The hosts: their names, their kinds, and each kind's own settings.
 
-use longshore_core::{ExecutionHost, ExecutorRegistry, HostName};
+use longshore_core::{ExecutionHost, ExecutorRegistry, HostName, price::PriceSheet};
 use std::collections::BTreeMap;
 
 use crate::{
@@ -34,6 +34,7 @@ pub(super) fn check(
             }
         };
         let Some(section) = sections.get(&entry.key) else { continue };
+        check_price(&entry.node, section, report);
         let before = report.errors();
         let config = settings(&entry.node, section, registry, report);
         let is_wrong = entry.node.get("executor_config").is_some_and(|node| node.value == Value::Wrong);
@@ -61,6 +62,19 @@ pub(super) fn check(
         found.insert(name, configured);
     }
     found
+}
+
+/// A price that names nothing that is charged would make every cost unknown.
+fn check_price(host: &Node, section: &HostSection, report: &mut Report) {
+    let charges = |price: &PriceSheet| {
+        price.cost_per_hour.is_some() || price.rates.is_some() || price.arm64.is_some() || price.request.is_some()
+    };
+    if let (Some(price), Some(node)) = (&section.price, host.get("price"))
+        && !charges(price)
+    {
+        let help = "set `cost_per_hour` for a machine of your own, or `rates` for a provider's".to_owned();
+        report.error("missing-key", &node.origin, "the price charges nothing", help);
+    }
 }
 
 /// The executor's own settings, checked by its schema.

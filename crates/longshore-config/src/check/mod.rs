@@ -16,8 +16,10 @@ use std::{collections::BTreeMap, path::Path};
 use crate::{
     config::{Config, ConfiguredHost},
     document::Document,
-    reading::Read,
+    problem::Problems,
+    reading::{self, Read},
     report::Report,
+    shape::Shape,
     spec::Wrong,
     tree::{Node, Origin, Value},
 };
@@ -33,12 +35,12 @@ pub(crate) fn check(
     let Read { value: document, node } = document;
     let names = Names::of(tree);
     let hosts = hosts::check(&node, &document.hosts, registry, report);
-    let templates = templates(&node, &document, report);
+    let templates = templates(&node, &document, registry, report);
     let mut checker = Checker { names, registry, hosts: &hosts, report };
     let prices = checker.prices(&node, &document.routing);
     let default = checker.default(tree, &node, &document.routing);
     let fallback = checker.targets(node.get("routing").and_then(|routing| routing.get("fallback")), "fallback");
-    let rules = checker.rules(&node, &document.routing.rules);
+    let rules = checker.rules(tree, &node, &document.routing.rules);
     let budgets = checker.budgets(&node, &document.budgets, &prices);
     let tests = checker.tests(&node, &document.routing.tests, &templates, &budgets);
     Config {
@@ -55,7 +57,7 @@ pub(crate) fn check(
         tests,
         shown: tree.to_shown_json(),
         source: report.source.clone(),
-        warnings: Vec::new(),
+        warnings: Problems { source: report.source.clone(), list: Vec::new(), omitted: 0 },
     }
 }
 
@@ -162,26 +164,49 @@ impl Checker<'_> {
     }
 }
 
-fn templates(node: &Node, document: &Document, report: &mut Report) -> BTreeMap<String, longshore_core::JobTemplate> {
+fn templates(
+    node: &Node,
+    document: &Document,
+    registry: &ExecutorRegistry,
+    report: &mut Report,
+) -> BTreeMap<String, longshore_core::JobTemplate> {
     let mut found = BTreeMap::new();
     for (name, section) in &document.templates {
+        let Some(node) = node.get("templates").and_then(|templates| templates.get(name)) else { continue };
+        check_options(node, registry, report);
         match section.template(name) {
             Ok(template) => {
                 found.insert(name.clone(), template);
             }
-            Err(wrong) => {
-                if let Some(node) = node.get("templates").and_then(|templates| templates.get(name)) {
-                    note(node, wrong, report);
-                }
-            }
+            Err(wrong) => note(node, wrong, report),
         }
     }
     found
 }
 
+/// Checks the sections that only one kind of executor reads, each by that kind's own schema.
+pub(crate) fn check_options(node: &Node, registry: &ExecutorRegistry, report: &mut Report) {
+    for entry in node.get("executor_options").map(Node::entries).unwrap_or_default() {
+        let kind = registry.kinds().find(|kind| kind.executor_type.as_str() == entry.key);
+        match (kind, entry.key.parse()) {
+            (Some(kind), _) => {
+                let schema = (kind.options_schema)().to_value();
+                reading::sound(&entry.node, Shape::of(&schema), &format!("executor_options.{}", entry.key), report);
+            }
+            (None, Ok(kind)) => {
+                report.error("unknown-executor", &entry.key_origin(), registry.unknown(&kind).message(), None);
+            }
+            // What is no name at all is told by whoever reads it as one.
+            (None, Err(_)) => {}
+        }
+    }
+}
+
 /// Notes what is wrong with a job's description, each at its place.
 pub(crate) fn note(node: &Node, wrong: Vec<Wrong>, report: &mut Report) {
-    for Wrong { path, message, help } in wrong {
+    // An image that is there and wrong has been told already.
+    let is_told = |wrong: &Wrong| wrong.path.is_empty() && wrong.help.is_some() && node.get("image").is_some();
+    for Wrong { path, message, help } in wrong.into_iter().filter(|wrong| !is_told(wrong)) {
         report.error("invalid-job", &node.follow(&path).origin, message, help);
     }
 }

@@ -66,12 +66,18 @@ impl Checker<'_> {
     }
 
     /// The enabled rules, in the order of the file.
-    pub(super) fn rules(&mut self, node: &Node, sections: &[RuleSection]) -> Vec<Rule> {
-        let nodes = node.get("routing").and_then(|routing| routing.get("rules")).map(Node::items).unwrap_or_default();
+    pub(super) fn rules(&mut self, tree: &Node, node: &Node, sections: &[RuleSection]) -> Vec<Rule> {
+        let items = |node: &Node| -> Vec<Node> {
+            node.get("routing").and_then(|routing| routing.get("rules")).map(Node::items).unwrap_or_default().to_vec()
+        };
+        let (written, nodes) = (items(tree), items(node));
+        // Those that something is wrong with have their number all the same.
+        let mut numbers = (1_usize..).zip(&written);
         let mut names: BTreeSet<RuleName> = BTreeSet::new();
         let mut rules = Vec::new();
-        for (at, (section, node)) in sections.iter().zip(nodes).enumerate() {
-            let numbered = || RuleName::new(format!("rule-{}", at + 1)).ok();
+        for (section, node) in sections.iter().zip(&nodes) {
+            let number = numbers.find(|(_, written)| written.origin == node.origin).map_or(0, |(number, _)| number);
+            let numbered = || RuleName::new(format!("rule-{number}")).ok();
             let Some(name) = section.name.clone().or_else(numbered) else { continue };
             if !names.insert(name.clone()) {
                 let origin = node.get("name").map_or(&node.origin, |node| &node.origin);

@@ -6,10 +6,11 @@ use longshore_core::{
 };
 use std::collections::BTreeMap;
 
-use super::{Checker, budgets::spent, note};
+use super::{Checker, budgets::spent, check_options, note};
 use crate::{
     document::{ExpectSection, TestSection},
     routing_test::{Expected, RoutingTest},
+    spec::DescribedJob,
     tree::Node,
 };
 
@@ -34,10 +35,15 @@ impl Checker<'_> {
         templates: &BTreeMap<String, JobTemplate>,
         budgets: &[Budget],
     ) -> Option<RoutingTest> {
+        let job_node = node.get("job").unwrap_or(node);
+        check_options(job_node, self.registry, self.report);
         let job = match section.job.job(templates) {
-            Ok(job) => Some(job),
+            Ok(job) => {
+                self.check_wish(job_node, &job);
+                Some(job)
+            }
             Err(wrong) => {
-                note(node.get("job").unwrap_or(node), wrong, self.report);
+                note(job_node, wrong, self.report);
                 None
             }
         };
@@ -67,6 +73,13 @@ impl Checker<'_> {
             .filter(|(item, name)| self.host(&item.origin, name))
             .map(|(_, name)| name.clone())
             .collect()
+    }
+
+    /// What a job prefers is a host, or a kind of executor.
+    fn check_wish(&mut self, node: &Node, job: &DescribedJob) {
+        let Some(wish) = &job.preferred_executor else { return };
+        let written = node.get("preferred_executor").unwrap_or(node);
+        self.target(written.get("host").unwrap_or(written), wish.host.as_str());
     }
 
     /// A host without a limit is never full.

@@ -2,9 +2,9 @@
 
 use jsonc_parser::{CollectOptions, ParseOptions, ast, common::Ranged, parse_to_ast};
 use serde_json::Number;
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
 
-use super::{DEEPEST, Unreadable};
+use super::{Budget, DEEPEST, Unreadable};
 use crate::tree::{Entry, Node, Value};
 
 pub(super) fn read(text: &str) -> Result<Node, Unreadable> {
@@ -26,7 +26,7 @@ pub(super) fn read(text: &str) -> Result<Node, Unreadable> {
     let parsed = parse_to_ast(text, &CollectOptions::default(), &strict)
         .map_err(|error| Unreadable::new(error.kind().to_string(), span(&error.range())))?;
     match parsed.value {
-        Some(node) => value(&node),
+        Some(node) => value(&node, &mut Budget::default()),
         None => Ok(Node::new(Value::Map(Vec::new()), 0..text.len())),
     }
 }
@@ -54,8 +54,9 @@ fn span(range: &jsonc_parser::common::Range) -> Range<usize> {
     range.start..range.end
 }
 
-fn value(node: &ast::Value<'_>) -> Result<Node, Unreadable> {
+fn value(node: &ast::Value<'_>, budget: &mut Budget) -> Result<Node, Unreadable> {
     let at = span(&node.range());
+    budget.take(1, 0, &at)?;
     let value = match node {
         ast::Value::StringLit(text) => Value::Text(text.value.to_string()),
         ast::Value::NumberLit(number) => {
@@ -64,15 +65,18 @@ fn value(node: &ast::Value<'_>) -> Result<Node, Unreadable> {
         }
         ast::Value::BooleanLit(literal) => Value::Bool(literal.value),
         ast::Value::NullKeyword(_) => Value::Null,
-        ast::Value::Array(list) => Value::List(list.elements.iter().map(self::value).collect::<Result<_, _>>()?),
+        ast::Value::Array(list) => {
+            Value::List(list.elements.iter().map(|item| self::value(item, budget)).collect::<Result<_, _>>()?)
+        }
         ast::Value::Object(object) => {
             let mut entries: Vec<Entry> = Vec::new();
+            let mut seen = HashSet::new();
             for property in &object.properties {
                 let (key, key_at) = (property.name.as_str().to_owned(), span(&property.name.range()));
-                if entries.iter().any(|entry| entry.key == key) {
+                if !seen.insert(key.clone()) {
                     return Err(Unreadable::new(format!("the key `{key}` is given twice"), key_at));
                 }
-                entries.push(Entry { key, key_at, node: self::value(&property.value)? });
+                entries.push(Entry { key, key_at, node: self::value(&property.value, budget)? });
             }
             Value::Map(entries)
         }

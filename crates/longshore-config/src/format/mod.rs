@@ -23,6 +23,32 @@ pub enum Format {
 /// How deep values may be nested.
 const DEEPEST: usize = 64;
 
+/// How many values a text may have, those of YAML's aliases each time that they stand somewhere.
+const MOST_VALUES: usize = 200_000;
+/// How many bytes of text they may hold, counted likewise.
+const MOST_BYTES: usize = 16 * 1024 * 1024;
+
+/// Counts what has been read, so that no text becomes more than it may.
+#[derive(Default)]
+struct Budget {
+    values: usize,
+    bytes: usize,
+}
+
+impl Budget {
+    fn take(&mut self, values: usize, bytes: usize, at: &Range<usize>) -> Result<(), Unreadable> {
+        self.values += values;
+        self.bytes += bytes;
+        if self.values > MOST_VALUES {
+            return Err(Unreadable::new(format!("there are more than {MOST_VALUES} values"), at.clone()));
+        }
+        if self.bytes > MOST_BYTES {
+            return Err(Unreadable::new(format!("there are more than {} MiB of text", MOST_BYTES >> 20), at.clone()));
+        }
+        Ok(())
+    }
+}
+
 /// Why a text can't be read, and where.
 pub(crate) struct Unreadable {
     pub(crate) message: String,

@@ -6,26 +6,27 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{DEEPEST, Unreadable};
+use super::{Budget, DEEPEST, Unreadable};
 use crate::tree::{Entry, Node, Value};
 
 pub(super) fn read(text: &str) -> Result<Node, Unreadable> {
     let table = DeTable::parse(text)
         .map_err(|error| Unreadable::new(error.message(), error.span().unwrap_or(0..text.len().min(1))))?;
-    let value = map(table.get_ref(), DEEPEST)?;
+    let value = map(table.get_ref(), DEEPEST, &mut Budget::default())?;
     Ok(Node::new(value, 0..text.len()))
 }
 
-fn map(table: &DeTable<'_>, depth: usize) -> Result<Value, Unreadable> {
-    let entry = |(key, node): (&Spanned<std::borrow::Cow<'_, str>>, &Spanned<DeValue<'_>>)| {
-        Ok(Entry { key: key.get_ref().to_string(), key_at: key.span(), node: value(node, depth)? })
+fn map(table: &DeTable<'_>, depth: usize, budget: &mut Budget) -> Result<Value, Unreadable> {
+    let mut entry = |(key, node): (&Spanned<std::borrow::Cow<'_, str>>, &Spanned<DeValue<'_>>)| {
+        Ok(Entry { key: key.get_ref().to_string(), key_at: key.span(), node: value(node, depth, budget)? })
     };
-    table.iter().map(entry).collect::<Result<_, _>>().map(Value::Map)
+    table.iter().map(&mut entry).collect::<Result<_, _>>().map(Value::Map)
 }
 
-fn value(node: &Spanned<DeValue<'_>>, depth: usize) -> Result<Node, Unreadable> {
+fn value(node: &Spanned<DeValue<'_>>, depth: usize, budget: &mut Budget) -> Result<Node, Unreadable> {
     let at = node.span();
     let Some(depth) = depth.checked_sub(1) else { return Err(Unreadable::new("this is nested too deeply", at)) };
+    budget.take(1, 0, &at)?;
     let value = match node.get_ref() {
         DeValue::String(text) => Value::Text(text.to_string()),
         DeValue::Boolean(value) => Value::Bool(*value),
@@ -40,9 +41,9 @@ fn value(node: &Spanned<DeValue<'_>>, depth: usize) -> Result<Node, Unreadable> 
         }
         DeValue::Datetime(time) => Value::Text(time.to_string()),
         DeValue::Array(items) => {
-            Value::List(items.iter().map(|item| self::value(item, depth)).collect::<Result<_, _>>()?)
+            Value::List(items.iter().map(|item| self::value(item, depth, budget)).collect::<Result<_, _>>()?)
         }
-        DeValue::Table(table) => map(table, depth)?,
+        DeValue::Table(table) => map(table, depth, budget)?,
     };
     Ok(Node::new(value, at))
 }

@@ -2,20 +2,20 @@
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use serde_json::Number;
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
 
-use super::{DEEPEST, Unreadable};
+use super::{Budget, DEEPEST, Unreadable};
 use crate::tree::{Entry, Node, Value};
-
-/// How many values a document may have once its aliases are replaced.
-const MOST_VALUES: usize = 200_000;
 
 pub(super) fn read(text: &str) -> Result<Node, Unreadable> {
     let mut reader = Reader {
         parser: Parser::new_from_str(text),
         bytes: text.char_indices().map(|(at, _)| at).chain([text.len()]).collect(),
         anchors: HashMap::new(),
-        values: 0,
+        budget: Budget::default(),
     };
     let node = reader.document(text)?;
     Ok(node)
@@ -26,7 +26,7 @@ struct Reader<'a> {
     /// The byte at which each character begins: the parser counts characters.
     bytes: Vec<usize>,
     anchors: HashMap<usize, Node>,
-    values: usize,
+    budget: Budget,
 }
 
 impl<'a> Reader<'a> {
@@ -67,7 +67,7 @@ impl<'a> Reader<'a> {
 
     fn value(&mut self, event: Event<'a>, at: Range<usize>, depth: usize) -> Result<Node, Unreadable> {
         let Some(depth) = depth.checked_sub(1) else { return Err(Unreadable::new("this is nested too deeply", at)) };
-        self.count(1, &at)?;
+        self.budget.take(1, at.len(), &at)?;
         let (value, anchor, tag) = match event {
             Event::Scalar(text, style, anchor, tag) => (scalar(&text, style), anchor, tag.is_some()),
             Event::SequenceStart(anchor, tag) => (self.list(depth)?, anchor, tag.is_some()),
@@ -76,7 +76,8 @@ impl<'a> Reader<'a> {
                 let node = self.anchors.get(&anchor).cloned();
                 let node =
                     node.ok_or_else(|| Unreadable::new("an alias can't stand inside of its own anchor", at.clone()))?;
-                self.count(size(&node), &at)?;
+                let (values, bytes) = size(&node);
+                self.budget.take(values, bytes, &at)?;
                 return Ok(Node::new(node.value, at));
             }
             _ => return Err(Unreadable::new("this can't be read", at)),
@@ -89,14 +90,6 @@ impl<'a> Reader<'a> {
             self.anchors.insert(anchor, node.clone());
         }
         Ok(node)
-    }
-
-    fn count(&mut self, values: usize, at: &Range<usize>) -> Result<(), Unreadable> {
-        self.values += values;
-        if self.values > MOST_VALUES {
-            return Err(Unreadable::new(format!("there are more than {MOST_VALUES} values"), at.clone()));
-        }
-        Ok(())
     }
 
     fn list(&mut self, depth: usize) -> Result<Value, Unreadable> {
@@ -112,13 +105,17 @@ impl<'a> Reader<'a> {
 
     fn map(&mut self, depth: usize) -> Result<Value, Unreadable> {
         let mut entries: Vec<Entry> = Vec::new();
+        let mut seen = HashSet::new();
         loop {
             let (key, key_at) = match self.next()? {
                 (Event::MappingEnd, _) => return Ok(Value::Map(entries)),
                 (Event::Scalar(key, _, _, None), at) => (key.to_string(), at),
                 (_, at) => return Err(Unreadable::new("a key is a word", at)),
             };
-            if entries.iter().any(|entry| entry.key == key) {
+            if key == "<<" {
+                return Err(Unreadable::new("merge keys are not read; write the keys out", key_at));
+            }
+            if !seen.insert(key.clone()) {
                 return Err(Unreadable::new(format!("the key `{key}` is given twice"), key_at));
             }
             let (event, at) = self.next()?;
@@ -128,9 +125,12 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn size(node: &Node) -> usize {
+/// How many values a node has, and how many bytes of text.
+fn size(node: &Node) -> (usize, usize) {
+    let own = if let Value::Text(text) = &node.value { text.len() } else { 0 };
+    let keys: usize = node.entries().iter().map(|entry| entry.key.len()).sum();
     let below = node.entries().iter().map(|entry| &entry.node).chain(node.items());
-    1 + below.map(size).sum::<usize>()
+    below.map(size).fold((1, own + keys), |all, one| (all.0 + one.0, all.1 + one.1))
 }
 
 /// A plain scalar by the core schema (<https://yaml.org/spec/1.2.2/#103-core-schema>); a quoted one is text.
@@ -145,6 +145,10 @@ fn scalar(text: &str, style: ScalarStyle) -> Value {
         _ => {}
     }
     let digits = text.trim_start_matches(['-', '+']);
+    // Whoever writes a number with zeros before it means its digits: a postal code, a file's mode.
+    if digits.len() > 1 && digits.starts_with('0') && digits.chars().all(|c| c.is_ascii_digit()) {
+        return Value::Text(text.to_owned());
+    }
     if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') || !digits.ends_with(|c: char| c.is_ascii_digit())
     {
         return Value::Text(text.to_owned());

@@ -93,6 +93,9 @@ fn what_cannot_be_read_says_where() {
         ("a.yaml", format!("a: {}", deep("[", "]")), ":1:"),
         ("a.yaml", billion_laughs(), "there are more than 200000 values"),
         ("a.yaml", "a: &x [*x]\n".to_owned(), ":1:"),
+        ("a.yaml", long_aliases(), "there are more than 16 MiB of text"),
+        ("a.yaml", "a: &a {b: 1}\nc: {<<: *a}\n".to_owned(), "merge keys are not read"),
+        ("a.json", format!("[{}1]", "1,".repeat(200_000)), "there are more than 200000 values"),
         ("a.json", "{\"a\": 1,}".to_owned(), ":1:"),
         ("a.json", "{\"a\": 1, \"a\": 2}".to_owned(), ":1:10: the key `a` is given twice"),
         ("a.json", "// no\n{}".to_owned(), ":1:1:"),
@@ -116,6 +119,29 @@ fn billion_laughs() -> String {
         text.push_str(&format!("a{level}: &a{level} [{}]\n", before.trim_end_matches(", ")));
     }
     text
+}
+
+fn long_aliases() -> String {
+    format!("x: &x \"{}\"\ny: [{}*x]\n", "A".repeat(100_000), "*x, ".repeat(1000))
+}
+
+#[test]
+fn marks_and_line_ends_of_other_systems_are_read() {
+    for (name, text) in [("a.toml", TOML), ("a.yaml", YAML), ("a.json", JSON)] {
+        let text = format!("\u{feff}{}", text.replace('\n', "\r\n"));
+        loader(&[]).parse(Path::new(name), &text).unwrap();
+    }
+    let problems = loader(&[]).parse(Path::new("a.toml"), "\u{feff}a = 1\r\nb = 2\r\n").unwrap_err();
+    assert!(problems.to_string().contains("a.toml:2:1: there is no key `b`"), "{problems}");
+    assert!(!problems.render(false).contains('?'), "{}", problems.render(false));
+}
+
+#[test]
+fn digits_with_zeros_before_them_are_text() {
+    let text = "hosts: {a: {executor: docker}}\ntemplates: {t: {image: i, env: {ZIP: 007, N: 10, M: 0}}}\n";
+    let config = loader(&[]).parse(Path::new("a.yaml"), text).unwrap();
+    let values: Vec<&str> = config.templates()["t"].env.iter().map(|variable| variable.value.as_str()).collect();
+    assert_eq!(values, ["0", "10", "007"]);
 }
 
 #[test]

@@ -7,9 +7,9 @@ use crate::support::{loader, parse};
 
 fn config() -> Config {
     parse(
-        "[hosts.a]\nexecutor = 'docker'\n[templates.base]\nimage = 'i'\ncommand = ['c']\nenv = { A = '1', B = '2' }\n\
+        "[templates.worded]\nimage = 'i'\ncommand = ['c']\nargs = ['old']\n[hosts.a]\nexecutor = 'docker'\n[templates.base]\nimage = 'i'\ncommand = ['c']\nenv = { A = '1', B = '2' }\n\
          labels = { a = '1', b = '2' }\nresources = { memory = '1g', cpu = 1 }\n\
-         secrets = [{ name = 's', reference = 'env:S' }]\nexecutor_options = { docker = { init = true, x = { y = 1 } } }",
+         secrets = [{ name = 's', reference = 'env:S' }]\nexecutor_options = { docker = { launch = '1s', pending = '1s' } }",
     )
     .unwrap()
 }
@@ -27,7 +27,7 @@ fn read(name: &str, text: &str) -> Result<DescribedJob, String> {
 fn a_job_begins_from_a_template_and_what_stands_beside_it_wins() {
     let text = "template = 'base'\nargs = ['d']\nenv = { B = '3', C = '4' }\nlabels = { b = '3' }\n\
                 resources = { memory = '2g' }\nsecrets = [{ name = 's', reference = 'env:T' }]\n\
-                executor_options = { docker = { x = { z = 2 } } }\npreferred_executor = 'a'\n\
+                executor_options = { docker = { pending = '2s' } }\npreferred_executor = 'a'\n\
                 created_by = { name = 'ann', groups = ['g'] }";
     let job = read("job.toml", text).unwrap();
     let template = serde_json::to_value(&job.template).unwrap();
@@ -37,11 +37,50 @@ fn a_job_begins_from_a_template_and_what_stands_beside_it_wins() {
         "labels": {"a": "1", "b": "3"},
         "resources": {"memory": 2_147_483_648_u64, "cpu": "1000m"},
         "secrets": [{"name": "s", "reference": "env:T"}],
-        "executor_options": {"docker": {"init": true, "x": {"y": 1, "z": 2}}},
+        "executor_options": {"docker": {"launch": "1s", "pending": "2s"}},
     });
     assert_eq!(template, expected);
     assert_eq!(job.preferred_executor.unwrap().host.as_str(), "a");
     assert_eq!(job.created_by.unwrap().groups, ["g"]);
+}
+
+#[test]
+fn another_command_has_other_arguments() {
+    let words = |text: &str| {
+        let template = read("job.toml", text).unwrap().template;
+        (template.command.unwrap(), template.args)
+    };
+    let begun = "template = 'worded'\n";
+    assert_eq!(words(begun), (vec!["c".to_owned()], vec!["old".to_owned()]));
+    assert_eq!(words(&format!("{begun}command = ['d']")), (vec!["d".to_owned()], vec![]));
+    assert_eq!(words(&format!("{begun}args = ['e']")), (vec!["c".to_owned()], vec!["e".to_owned()]));
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once_and_no_secret_is() {
+    let text = "image = 'UPPER CASE'\nrun_timeout = 'soon'\nresources = { memory = 'lots', cpu = 'x' }\n\
+                env = { DB_PASSWORD = 'hunter2', 'bad name' = 'x' }\nsecrets = [{ name = 's', reference = 'hunter3' }]\n\
+                executor_options = { docker = { lanch = '1s' }, dockr = {} }\nworkdir = 'x'\n";
+    let told = read("job.toml", text).unwrap_err();
+    let places = [
+        "1:9: image",
+        "2:15: ",
+        "3:24: size",
+        "3:38: cpu",
+        "4:7: environment",
+        "5:38: secret reference",
+        "6:33: there is no key",
+        "6:49: there is no executor `dockr`",
+        "7:1: there is no key `workdir`",
+    ];
+    for place in places {
+        assert!(told.contains(&format!("job.toml:{place}")), "{place}\n{told}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("job.toml");
+    std::fs::write(&path, text).unwrap();
+    let rendered = loader(&[]).read_job(&path, None).unwrap_err().render(false);
+    assert!(!rendered.contains("hunter") && !told.contains("hunter"), "{rendered}");
 }
 
 #[test]

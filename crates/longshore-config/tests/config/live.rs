@@ -182,6 +182,32 @@ async fn a_link_is_followed_as_orchestrators_turn_it() {
 
 #[cfg(unix)]
 #[tokio::test]
+async fn a_folder_that_is_replaced_and_a_link_that_is_turned_again_are_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    for (version, text) in [("v1", ONE), ("v2", BOTH), ("v3", ONE)] {
+        fs::create_dir(folder.path().join(version)).unwrap();
+        fs::write(folder.path().join(version).join("longshore.toml"), text).unwrap();
+    }
+    let turn = |version: &str| {
+        std::os::unix::fs::symlink(version, folder.path().join("next")).unwrap();
+        fs::rename(folder.path().join("next"), folder.path().join("current")).unwrap();
+    };
+    turn("v1");
+    let live = opened(&folder.path().join("current/longshore.toml")).await;
+    following(&live, async |mut heard| {
+        tokio::task::yield_now().await;
+        turn("v2");
+        until(&mut heard, &Ok(vec!["one", "two"])).await;
+        turn("v3");
+        until(&mut heard, &Ok(vec!["one"])).await;
+        fs::write(folder.path().join("v3/longshore.toml"), BOTH).unwrap();
+        until(&mut heard, &Ok(vec!["one", "two"])).await;
+    })
+    .await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
 async fn a_hang_up_reloads_although_the_file_is_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("longshore.toml");

@@ -109,6 +109,12 @@ fn a_configuration_is_found_here_then_in_the_users_folder() {
     fs::remove_dir(here.join("longshore.toml")).unwrap();
     fs::write(here.join("longshore.toml"), "").unwrap();
     assert_eq!(found(), Some(here.join("longshore.toml")));
+    #[cfg(unix)]
+    {
+        fs::remove_file(here.join("longshore.toml")).unwrap();
+        std::os::unix::fs::symlink("nowhere", here.join("longshore.toml")).unwrap();
+        assert_eq!(found(), Some(here.join("longshore.toml")), "a link that leads nowhere is told, not passed over");
+    }
     fs::write(here.join("longshore.yml"), "").unwrap();
     let ambiguous = find(&here, |name| lookup(&home, name)).unwrap_err();
     assert_eq!(ambiguous.files.len(), 2);
