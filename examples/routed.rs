@@ -20,11 +20,12 @@ async fn main() -> ExitCode {
     let path = std::env::args().nth(1).map_or_else(|| PathBuf::from("examples/routed.toml"), PathBuf::from);
     let registry = longshore::registry();
     let context = ExecutorContext::new(std::env::temp_dir().join("longshore-routed"));
+    let clock = Arc::clone(&context.clock);
     // Variables replace values of the file, and its references lead to them.
     let variables =
         std::env::vars_os().filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
     let loader = Loader::new(registry.clone()).with_environment(variables.collect());
-    let live = match LiveConfig::open(path, loader, move |host| registry.build(host, &context)).await {
+    let live = match LiveConfig::open(path, loader, clock, move |host| registry.build(host, &context)).await {
         Ok(live) => live,
         Err(problems) => {
             eprintln!("{}", problems.render(false));

@@ -3,7 +3,7 @@
 use longshore::{
     Error, ErrorKind, Result,
     config::{Config, DescribedJob, Loader},
-    nearest,
+    suggestion,
 };
 
 use crate::{args::JobArgs, configuration::unusable};
@@ -24,11 +24,7 @@ pub(crate) fn begun(args: &JobArgs, loader: &Loader, config: Option<&Config>) ->
     if let Some(template) = config.templates().get(name) {
         return Ok(Some(DescribedJob::new(template.clone())));
     }
-    let known: Vec<&str> = config.templates().keys().map(String::as_str).collect();
-    let way_out = match nearest(name, known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if known.is_empty() => "the configuration has none".to_owned(),
-        None => format!("available: {}", known.join(", ")),
-    };
+    let known = config.templates().keys().map(String::as_str);
+    let way_out = suggestion(name, known, "the configuration has none");
     Err(Error::new(ErrorKind::Invalid, format!("--template {name:?}: there is no such template; {way_out}")))
 }

@@ -2,7 +2,7 @@
 
 use arc_swap::ArcSwap;
 use longshore_core::{
-    Clock, ContainerExecutor, ExecutionHost, HostName, Result, SystemClock,
+    Clock, ContainerExecutor, ExecutionHost, HostName, Result,
     route::{Router, RoutingTable},
 };
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
@@ -45,21 +45,21 @@ pub struct LiveConfig {
 type Executors = HashMap<HostName, (ExecutionHost, Arc<dyn ContainerExecutor>)>;
 
 impl LiveConfig {
-    /// Reads a configuration, makes its executors, asks them what they are, and puts it in force. Relative references
-    /// in it begin at its folder.
+    /// Reads a configuration, makes its executors, asks them what they are, each for five seconds at most, and puts it in
+    /// force. Relative references in it begin at its folder.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// Everything that is wrong with it. A host that does not answer is no error.
     pub async fn open(
         path: impl Into<PathBuf>,
         loader: Loader,
+        clock: Arc<dyn Clock>,
         build: impl Fn(&ExecutionHost) -> Result<Arc<dyn ContainerExecutor>> + Send + Sync + 'static,
     ) -> Result<Self, Problems> {
         let path = path.into();
         let config = loader.read(&path)?;
         let table = config.table(&build)?;
         let executors = executors_of(&table);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let router = Router::new(table);
         router.discover(None, clock.as_ref(), PATIENCE).await;
         Ok(Self {

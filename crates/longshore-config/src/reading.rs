@@ -1,7 +1,7 @@
 //! From a tree to a typed value, with everything that is wrong on the way: first by the schema, so that keys and types
 //! are told with what there is instead, then by the types themselves, which know the rest.
 
-use longshore_core::nearest;
+use longshore_core::{nearest, suggestion};
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
@@ -107,11 +107,7 @@ fn entries_of(node: &Node, entries: &[Entry], shape: Shape<'_>, name: &str, repo
                 kept.push(Entry { node, ..entry.clone() });
             }
             None => {
-                let known = shape.members();
-                let help = match nearest(&entry.key, known.iter().copied()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("available: {}", known.join(", ")),
-                };
+                let help = suggestion(&entry.key, shape.members(), "it has no keys");
                 report.error("unknown-key", &entry.key_origin(), format!("there is no key `{path}`"), help);
             }
         }

@@ -1,7 +1,7 @@
 //! Jobs as people write them in files: a template's fields, and what makes a job of them.
 
 use jiff::Timestamp;
-use longshore_core::{ContainerJob, JobId, JobTemplate, PreferredExecutor, Principal};
+use longshore_core::{ContainerJob, JobId, JobTemplate, PreferredExecutor, Principal, suggestion};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
@@ -108,12 +108,7 @@ fn begun(name: &str, templates: &BTreeMap<String, JobTemplate>) -> Result<Map<St
     if let Some(Value::Object(fields)) = found {
         return Ok(fields);
     }
-    let known: Vec<&str> = templates.keys().map(String::as_str).collect();
-    let help = match longshore_core::nearest(name, known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if known.is_empty() => "no template is configured".to_owned(),
-        None => format!("available: {}", known.join(", ")),
-    };
+    let help = suggestion(name, templates.keys().map(String::as_str), "no template is configured");
     let message = format!("there is no template `{name}`");
     Err(vec![Wrong { path: vec!["template".to_owned()], message, help: Some(help) }])
 }
@@ -223,7 +218,7 @@ fn normal(fields: &Map<String, Value>) -> Map<String, Value> {
     fields
 }
 
-/// The fields with others on top: tables are joined, variables and secrets replaced by name, all else replaced.
+/// The fields with others on top: variables and secrets are replaced by name, tables joined, all else replaced.
 fn merged(mut fields: Map<String, Value>, new: Map<String, Value>) -> Map<String, Value> {
     if new.contains_key("command") {
         // The arguments were those of the former command.
@@ -231,17 +226,29 @@ fn merged(mut fields: Map<String, Value>, new: Map<String, Value>) -> Map<String
     }
     for (key, value) in new {
         match (fields.get_mut(&key), value) {
-            (Some(Value::Object(old)), Value::Object(new)) => *old = merged(std::mem::take(old), new),
             (Some(Value::Array(old)), Value::Array(new)) if key == "env" || key == "secrets" => {
                 old.retain(|old| new.iter().all(|new| new.get("name") != old.get("name")));
                 old.extend(new);
             }
-            (_, value) => {
-                fields.insert(key, value);
+            (Some(old), new) => join(old, new),
+            (None, new) => {
+                fields.insert(key, new);
             }
         }
     }
     fields
+}
+
+/// Puts a value in the place of another; tables are joined.
+fn join(old: &mut Value, new: Value) {
+    match (old, new) {
+        (Value::Object(old), Value::Object(new)) => {
+            for (key, value) in new {
+                join(old.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (old, new) => *old = new,
+    }
 }
 
 /// The schema of a template, without what must be there, and with `env` as a table as well.

@@ -51,7 +51,7 @@ pub use job::{
 };
 pub use launch::{ExecutionHandle, LaunchRequest, LaunchSearch, OwnedExecution};
 pub use logs::{LogCompleteness, LogCursor, LogPage, LogQuery, LogRecord, LogStream};
-pub use nearest::nearest;
+pub use nearest::{nearest, suggestion};
 pub use plan::{Grant, HostSettings, Plan};
 pub use registry::{ExecutorContext, ExecutorKind, ExecutorRegistry};
 pub use run::{

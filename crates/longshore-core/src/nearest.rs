@@ -10,6 +10,16 @@ pub fn nearest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Op
     near.min().map(|(_, word)| word)
 }
 
+/// What to say to somebody whose word there is not: what they most likely meant, else what there is, else `nothing`.
+pub fn suggestion<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>, nothing: &str) -> String {
+    let known: Vec<&str> = known.into_iter().collect();
+    match nearest(wanted, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => nothing.to_owned(),
+        None => format!("available: {}", known.join(", ")),
+    }
+}
+
 /// The optimal string alignment distance: how many characters to change, add, remove or swap.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
@@ -40,6 +50,9 @@ mod tests {
         for (wanted, expected) in cases {
             assert_eq!(nearest(wanted, known), expected, "{wanted}");
         }
+        assert_eq!(suggestion("dokcer", known, "nothing"), "did you mean `docker`?");
+        assert_eq!(suggestion("x", known, "nothing"), "available: docker, fargate, mock");
+        assert_eq!(suggestion("x", [], "nothing"), "nothing");
         assert_eq!((nearest("", known), nearest("a", ["b"]), nearest("ab", ["a"])), (None, None, Some("a")));
     }
 }

@@ -3,7 +3,7 @@
 use comfy_table::{ContentArrangement, Table, presets};
 use longshore::{
     Clock, ContainerExecutor, Error, ErrorKind, ExecutionHost, ExecutorType, Finding, HostName, Owner, Region,
-    Residency, Result, SystemClock, config::Config, nearest,
+    Residency, Result, SystemClock, config::Config, suggestion,
 };
 use serde::Serialize;
 use std::{fmt::Write, num::NonZeroU32, time::Duration};
@@ -118,11 +118,9 @@ async fn look(names: &[String], configuration: &ConfigurationArgs, limit: Durati
     let snapshot = routing.router.snapshot();
     let hosts = snapshot.table().hosts();
     for name in names {
-        let known: Vec<&str> = hosts.iter().map(|host| host.host.name.as_str()).collect();
-        if !known.contains(&name.as_str()) {
-            let near = nearest(name, known.iter().copied());
-            let near = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
-            let message = format!("there is no host {name:?}; {near}hosts: {}", known.join(", "));
+        let known = || hosts.iter().map(|host| host.host.name.as_str());
+        if !known().any(|host| host == name) {
+            let message = format!("there is no host {name:?}; {}", suggestion(name, known(), "none is configured"));
             return Err(Error::new(ErrorKind::Invalid, message));
         }
     }

@@ -65,11 +65,7 @@ fn a_host_that_there_is_not_is_an_error() {
     let folder = configured(CONFIG);
     let done = Longshore::new(["hosts", "check", "hmoe"]).within(&folder).finish();
     assert_eq!(done.code, Some(125));
-    assert!(
-        done.stderr.contains("there is no host \"hmoe\"; did you mean `home`? hosts: gone, home, off"),
-        "{}",
-        done.stderr
-    );
+    assert!(done.stderr.contains("there is no host \"hmoe\"; did you mean `home`?"), "{}", done.stderr);
 }
 
 #[test]

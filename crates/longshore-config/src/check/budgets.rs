@@ -3,6 +3,7 @@
 use longshore_core::{
     price::{Money, PriceBook},
     route::{Budget, BudgetName, Condition},
+    suggestion,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -95,7 +96,7 @@ pub(super) fn spent(
             (Some(budget), Some(money)) => found.push((budget.name.clone(), money.clone())),
             (None, _) => {
                 let names: Vec<&str> = budgets.iter().map(|budget| budget.name.as_str()).collect();
-                let help = super::meant(&entry.key, &names, "no budget is configured");
+                let help = suggestion(&entry.key, names, "no budget is configured");
                 let message = format!("there is no budget `{}`", entry.key);
                 checker.report.error("unknown-budget", &entry.key_origin(), message, help);
             }

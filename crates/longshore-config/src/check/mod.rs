@@ -7,9 +7,9 @@ mod routing;
 mod tests;
 
 use longshore_core::{
-    ExecutorRegistry, HostName, nearest,
+    ExecutorRegistry, HostName,
     route::{Condition, Target},
-    rules,
+    rules, suggestion,
 };
 use std::{collections::BTreeMap, path::Path};
 
@@ -103,7 +103,7 @@ impl Checker<'_> {
         if found.is_none() {
             let known = self.names.hosts.iter().map(HostName::as_str);
             let known: Vec<&str> = known.chain(self.names.kinds.iter().map(String::as_str)).collect();
-            let help = meant(name, &known, "no host is configured");
+            let help = suggestion(name, known, "no host is configured");
             self.report.error("unknown-host", &node.origin, format!("no host answers to `{name}`"), help);
         }
         found
@@ -130,7 +130,7 @@ impl Checker<'_> {
         let is_known = self.names.hosts.contains(name);
         if !is_known {
             let known: Vec<&str> = self.names.hosts.iter().map(HostName::as_str).collect();
-            let help = meant(name.as_str(), &known, "no host is configured");
+            let help = suggestion(name.as_str(), known, "no host is configured");
             self.report.error("unknown-host", origin, format!("there is no host `{name}`"), help);
         }
         is_known
@@ -144,7 +144,7 @@ impl Checker<'_> {
             self.report.error("unknown-executor", origin, error.message(), None);
         } else if !is_known {
             let known: Vec<&str> = self.names.kinds.iter().map(String::as_str).collect();
-            let help = meant(kind.as_str(), &known, "no host is configured");
+            let help = suggestion(kind.as_str(), known, "no host is configured");
             self.report.error("unknown-host", origin, format!("no host has the executor `{kind}`"), help);
         }
         is_known
@@ -205,17 +205,8 @@ pub(crate) fn check_options(node: &Node, registry: &ExecutorRegistry, report: &m
 /// Notes what is wrong with a job's description, each at its place.
 pub(crate) fn note(node: &Node, wrong: Vec<Wrong>, report: &mut Report) {
     // An image that is there and wrong has been told already.
-    let is_told = |wrong: &Wrong| wrong.path.is_empty() && wrong.help.is_some() && node.get("image").is_some();
+    let is_told = |wrong: &Wrong| wrong.message.starts_with("missing field `image`") && node.get("image").is_some();
     for Wrong { path, message, help } in wrong.into_iter().filter(|wrong| !is_told(wrong)) {
         report.error("invalid-job", &node.follow(&path).origin, message, help);
-    }
-}
-
-/// What was most likely meant, else what there is.
-fn meant(name: &str, known: &[&str], nothing: &str) -> String {
-    match nearest(name, known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if known.is_empty() => nothing.to_owned(),
-        None => format!("available: {}", known.join(", ")),
     }
 }

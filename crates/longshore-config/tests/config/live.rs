@@ -13,7 +13,7 @@ const OTHER: &str = "[hosts.one]\nexecutor = \"docker\"\n[hosts.one.executor_con
 const BAD: &str = "[hosts.one]\nexecutor = \"dokcer\"\n";
 
 async fn opened(path: &Path) -> LiveConfig {
-    LiveConfig::open(path, loader(&[]), make).await.unwrap()
+    LiveConfig::open(path, loader(&[]), Arc::new(SystemClock), make).await.unwrap()
 }
 
 fn chosen(live: &LiveConfig) -> String {
@@ -90,7 +90,7 @@ async fn a_bad_version_is_refused_and_the_old_one_kept() {
     fs::remove_file(&path).unwrap();
     live.reload().await.unwrap_err();
     assert_eq!(chosen(&live), "one");
-    assert!(LiveConfig::open(&path, loader(&[]), make).await.is_err());
+    assert!(LiveConfig::open(&path, loader(&[]), Arc::new(SystemClock), make).await.is_err());
 }
 
 /// What following told: the hosts of the new version, or how many problems it has.
