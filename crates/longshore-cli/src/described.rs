@@ -6,15 +6,22 @@ use longshore::{
     suggestion,
 };
 
-use crate::{args::JobArgs, configuration::unusable};
+use crate::{args::JobArgs, configuration::unusable, reader::Reader};
 
 /// The job that a template or a file describes, where one is named.
 ///
 /// # Errors
 /// `Invalid` when there is no such template, or with everything that is wrong with the file.
-pub(crate) fn begun(args: &JobArgs, loader: &Loader, config: Option<&Config>) -> Result<Option<DescribedJob>> {
+pub(crate) fn begun(
+    reader: &mut Reader,
+    args: &JobArgs,
+    loader: &Loader,
+    config: Option<&Config>,
+) -> Result<Option<DescribedJob>> {
     if let Some(path) = &args.file {
-        return loader.read_job(path, config).map(Some).map_err(unusable);
+        let (job, warnings) = loader.read_job(path, config).map_err(unusable)?;
+        warnings.to_string().lines().for_each(|warning| reader.notice(warning.to_owned()));
+        return Ok(Some(job));
     }
     let Some(name) = &args.template else { return Ok(None) };
     let Some(config) = config else {

@@ -16,7 +16,7 @@ const AGAIN: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) enum Place {
     /// On the host that the options describe.
-    Typed { host: Box<ExecutionHost>, executor: Arc<dyn ContainerExecutor> },
+    Typed { host: Box<ExecutionHost>, executor: Arc<dyn ContainerExecutor>, clock: Arc<dyn Clock> },
     /// Where the configuration sends the job.
     Routed { routing: Box<Routing>, bound: Option<Target>, clock: Arc<dyn Clock> },
 }
@@ -37,6 +37,12 @@ impl Place {
         }
     }
 
+    fn clock(&self) -> &dyn Clock {
+        match self {
+            Self::Typed { clock, .. } | Self::Routed { clock, .. } => clock.as_ref(),
+        }
+    }
+
     /// Asks the host, or the router, and waits for room where the decision is to wait; in a dry run nothing is waited
     /// for.
     ///
@@ -49,9 +55,17 @@ impl Place {
         asked: &Asked,
         dry_run: bool,
     ) -> Result<Chosen> {
+        let limit = job.template.start_timeout;
         // An engine that does not answer is the most usual fault, and the moment at which people press Ctrl-C.
         tokio::select! {
             chosen = self.chosen(job, console, dry_run) => chosen,
+            () = self.clock().sleep(limit.unwrap_or(Duration::MAX)) => {
+                let limit = limit.unwrap_or_default();
+                let why = console.decision().and_then(|decision| decision.error());
+                let why = why.map(|error| format!(": {}", error.message())).unwrap_or_default();
+                let message = format!("no host took the job within the start timeout of {limit:?}{why}");
+                Err(Error::new(ErrorKind::Timeout, message).with_operation("route_job"))
+            }
             _ = asked.switch.reached(StopLevel::Graceful) => {
                 Err(Error::new(ErrorKind::Cancelled, "stopped before the launch; nothing was started"))
             }
@@ -60,7 +74,7 @@ impl Place {
 
     async fn chosen(&self, job: &ContainerJob, console: &Console, dry_run: bool) -> Result<Chosen> {
         match self {
-            Self::Typed { host, executor } => {
+            Self::Typed { host, executor, .. } => {
                 executor.discover().await?;
                 Ok(Chosen { host: ExecutionHost::clone(host), executor: Arc::clone(executor) })
             }
@@ -79,8 +93,6 @@ async fn routed(
     console: &Console,
     dry_run: bool,
 ) -> Result<Chosen> {
-    let began = clock.now();
-    let limit = job.template.start_timeout;
     let mut told = None;
     loop {
         routing.look(bound).await;
@@ -95,18 +107,13 @@ async fn routed(
         if dry_run || !is_worth_waiting(&route.decision) {
             return Err(error);
         }
-        let now = clock.now();
-        if let Some(limit) = limit.filter(|limit| since(now, began) >= *limit) {
-            let message = format!("no host took the job within the start timeout of {limit:?}: {}", error.message());
-            return Err(Error::new(ErrorKind::Timeout, message).with_operation("route_job"));
-        }
         let words = if reason.starts_with("waits") { reason } else { error.message() };
         if told.as_deref() != Some(words) {
             console.notice(&format!("not now: {words}"));
             told = Some(words.to_owned());
         }
-        let wait = ask_again_at.map_or(AGAIN, |at| since(at, now).clamp(AGAIN / 20, AGAIN));
-        clock.sleep(limit.map_or(wait, |limit| wait.min(limit.saturating_sub(since(now, began))))).await;
+        let now = clock.now();
+        clock.sleep(ask_again_at.map_or(AGAIN, |at| since(at, now).clamp(AGAIN / 20, AGAIN))).await;
     }
 }
 

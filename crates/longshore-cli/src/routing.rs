@@ -1,7 +1,8 @@
 //! The configured hosts, asked what they are, and the router over them.
 
 use longshore::{
-    Clock, ContainerExecutor, ContainerJob, ErrorKind, ExecutionHost, ExecutorContext, ExecutorRegistry, Owner, Result,
+    Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutionHost, ExecutorContext, ExecutorRegistry, Owner,
+    Result,
     config::Config,
     layers::{TimeoutLayer, Timeouts, TracingLayer},
     route::{Route, RouteRequest, RoutedHost, Router, Target},
@@ -45,8 +46,15 @@ impl Routing {
             let host = &host.host;
             host.enabled && host.max_concurrent_jobs.is_some() && only.is_none_or(|target| target.covers(host))
         };
-        let counts = snapshot.table().hosts().iter().filter(limited).map(|host| async {
-            let counted = host.executor.list_owned(&self.owner).await;
+        // One that has just not answered is not asked again.
+        let answers = |host: &&RoutedHost| {
+            snapshot.state(&host.host.name).is_some_and(|state| state.facts.is_some() && state.unreachable.is_none())
+        };
+        let counts = snapshot.table().hosts().iter().filter(limited).filter(answers).map(|host| async {
+            let counted = tokio::select! {
+                counted = host.executor.list_owned(&self.owner) => counted,
+                () = self.clock.sleep(PATIENCE) => Err(Error::new(ErrorKind::Timeout, format!("no answer within {PATIENCE:?}"))),
+            };
             self.router.update_host(&host.host.name, |state| match &counted {
                 Ok(executions) => {
                     let live = executions.iter().filter(|execution| execution.live).count();

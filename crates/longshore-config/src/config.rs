@@ -1,7 +1,7 @@
 //! A configuration that is as it should be, and what is made of it.
 
 use longshore_core::{
-    ContainerExecutor, ExecutionHost, HostName, JobTemplate, Result,
+    ContainerExecutor, Error, ExecutionHost, HostName, JobTemplate, Result,
     price::{PriceBook, PriceSheet},
     route::{Budget, Policy, RoutedHost, RoutingTable, Rule, Target, UnknownPrice},
 };
@@ -17,7 +17,7 @@ use crate::{
     report::Report,
     routing_test::{RoutingTest, TestOutcome},
     source::Source,
-    tree::{Node, Origin},
+    tree::{Node, Origin, Value},
 };
 
 /// Hosts, rules, budgets and templates: read, and found to be as they should be.
@@ -54,14 +54,26 @@ pub(crate) struct ConfiguredHost {
 }
 
 impl ConfiguredHost {
-    /// Where the setting is that an executor's complaint names, as in `executor_config.tls.ca: …`.
-    fn place_of(&self, complaint: &str) -> &Origin {
-        let path = complaint.split([':', ' ']).next().unwrap_or_default();
-        let path: Vec<String> = path.split('.').map(ToOwned::to_owned).collect();
-        match self.node.step(&path[0]) {
-            Some(_) => &self.node.follow(&path).origin,
-            None => &self.origin,
+    /// What the executor's complaint comes to, and where: in `executor_config.tls.ca: …` it names the setting. Of a setting
+    /// that a reference leads to, no word is passed on, because any may be a part of the secret.
+    fn complaint(&self, error: &Error) -> (String, &Origin) {
+        let named = error.message().split([':', ' ']).next().unwrap_or_default();
+        let (mut node, mut path) = (&self.node, Vec::new());
+        for part in named.split('.') {
+            let Some(next) = node.step(part) else { break };
+            node = next;
+            path.push(part);
         }
+        if path.is_empty() {
+            return (error.chain(), &self.origin);
+        }
+        let is_secret = matches!(node.value, Value::Secret { .. });
+        let words = if is_secret {
+            format!("{}: what the reference leads to does not fit", path.join("."))
+        } else {
+            error.chain()
+        };
+        (words, &node.origin)
     }
 }
 
@@ -126,8 +138,8 @@ impl Config {
             match build(&configured.host) {
                 Ok(executor) => hosts.push(RoutedHost::new(configured.host.clone(), executor)),
                 Err(error) => {
-                    let origin = configured.place_of(error.message());
-                    let message = format!("the host `{name}` can't be used: {}", error.chain());
+                    let (words, origin) = configured.complaint(&error);
+                    let message = format!("the host `{name}` can't be used: {words}");
                     report.error("unusable-host", origin, message, None);
                 }
             }

@@ -1,5 +1,7 @@
 //! What the environment adds to a file: variables that replace values, and references that lead to secrets.
 
+use longshore_core::ExecutorRegistry;
+use serde_json::Value as Json;
 use std::{
     collections::BTreeMap,
     fmt,
@@ -45,7 +47,14 @@ const MOST_PARTS: usize = 16;
 impl Environment {
     /// Puts each variable `LONGSHORE_SECTION__KEY__KEY` in its place in the tree. What goes into an executor's own
     /// settings may be a secret, and is added to those.
-    pub(crate) fn apply(&self, tree: &mut Node, shape: Shape<'_>, secrets: &mut Vec<String>, report: &mut Report) {
+    pub(crate) fn apply(
+        &self,
+        tree: &mut Node,
+        shape: Shape<'_>,
+        registry: &ExecutorRegistry,
+        secrets: &mut Vec<String>,
+        report: &mut Report,
+    ) {
         for (name, text) in &self.variables {
             let Some(path) = name.strip_prefix("LONGSHORE_").filter(|path| path.contains("__")) else { continue };
             let mut path: Vec<String> = path.split("__").map(ToOwned::to_owned).collect();
@@ -68,8 +77,17 @@ impl Environment {
                     // These names have no capitals and no underscores, so a new one is meant without.
                     path[1] = path[1].to_lowercase().replace('_', "-");
                 }
-                Override { text, origin: &origin }.set(tree, Some(shape), &path, report);
+                let settings = path.get(1).and_then(|host| settings(tree, host, registry));
+                Override { text, origin: &origin, settings: &settings.unwrap_or(Json::Bool(true)) }.set(
+                    tree,
+                    Some(shape),
+                    &path,
+                    report,
+                );
             }
+        }
+        for host in tree.get("hosts").map(Node::entries).unwrap_or_default() {
+            host.node.get("executor_config").iter().for_each(|node| gather_overrides(node, secrets));
         }
     }
 
@@ -87,8 +105,11 @@ impl Environment {
                 Ok(found) => {
                     // Where text is taken it is text, whatever it looks like.
                     let json = if shape.takes_text() { found.into() } else { Shape::meant(Some(shape), &found) };
+                    let is_text = json.is_string();
                     let value = Box::new(Value::of_json(json, &node.origin));
-                    gather(&value, secrets);
+                    if !is_text {
+                        gather(&value, secrets);
+                    }
                     node.value = Value::Secret { value, written: std::mem::take(text) };
                 }
                 Err(wrong) => {
@@ -127,18 +148,16 @@ impl Environment {
                 help: "write ${NAME} or ${file:PATH}; for the characters `${` themselves, write `$${`",
             })?;
             done.push_str(before);
-            let value = self.value(reference, folder)?;
-            done.push_str(&value);
-            secrets.push(value);
+            done.push_str(&self.value(reference, folder, secrets)?);
             rest = after;
         }
         done.push_str(rest);
         Ok(done)
     }
 
-    fn value(&self, reference: &str, folder: &Path) -> Result<String, BadReference> {
+    fn value(&self, reference: &str, folder: &Path, secrets: &mut Vec<String>) -> Result<String, BadReference> {
         if let Some(path) = reference.strip_prefix("file:") {
-            return content(&folder.join(path));
+            return content(&folder.join(path)).inspect(|content| secrets.push(content.clone()));
         }
         if reference.contains("${") {
             return Err(BadReference {
@@ -154,11 +173,12 @@ impl Environment {
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         if !is_name {
             return Err(BadReference {
-                message: format!("`{name}` is no name of a variable"),
+                // It is not told: somebody may have written the secret itself.
+                message: "what stands in a reference is no name of a variable".to_owned(),
                 help: "write ${NAME}, ${NAME:-DEFAULT} or ${file:PATH}; for the characters `${` themselves, write `$${`",
             });
         }
-        let value = self.variables.get(name).cloned();
+        let value = self.variables.get(name).cloned().inspect(|value| secrets.push(value.clone()));
         value.or_else(|| default.map(ToOwned::to_owned)).ok_or_else(|| BadReference {
             message: format!("the variable {name} is not set"),
             help: "set it, or give a default: ${NAME:-DEFAULT}",
@@ -203,10 +223,29 @@ fn gather(value: &Value, secrets: &mut Vec<String>) {
     }
 }
 
+/// The texts that variables have put into an executor's settings.
+fn gather_overrides(node: &Node, secrets: &mut Vec<String>) {
+    if matches!(node.origin, Origin::Variable(_)) {
+        gather(&node.value, secrets);
+    }
+    node.entries().iter().for_each(|entry| gather_overrides(&entry.node, secrets));
+}
+
+/// The schema of the settings of the host that a variable names, where its kind is known.
+fn settings(tree: &Node, host: &str, registry: &ExecutorRegistry) -> Option<Json> {
+    let hosts = tree.get("hosts")?.entries().iter();
+    let host = hosts.into_iter().find(|entry| as_variable(&entry.key) == as_variable(host))?;
+    let kind = host.node.get("executor")?.to_json();
+    let kind = registry.kinds().find(|known| Some(known.executor_type.as_str()) == kind.as_str())?;
+    Some((kind.config_schema)().to_value())
+}
+
 /// What a variable puts into the tree.
 struct Override<'a> {
     text: &'a str,
     origin: &'a Origin,
+    /// The schema of the executor's own settings.
+    settings: &'a Json,
 }
 
 impl Override<'_> {
@@ -235,7 +274,11 @@ impl Override<'_> {
             entries.push(Entry { key: key.clone(), key_at: 0..0, node });
             entries.len() - 1
         });
-        let inner = shape.and_then(|shape| shape.member(&key));
+        let inner = if key == "executor_config" {
+            Some(Shape::of(self.settings))
+        } else {
+            shape.and_then(|shape| shape.member(&key))
+        };
         self.set(&mut entries[at].node, inner, rest, report);
     }
 }

@@ -96,7 +96,7 @@ impl Loader {
         let shape = Shape::of(&schema);
         let Some(mut tree) = tree(path, text, &mut report) else { return (None, report) };
         let mut secrets = Vec::new();
-        self.environment.apply(&mut tree, shape, &mut secrets, &mut report);
+        self.environment.apply(&mut tree, shape, &self.registry, &mut secrets, &mut report);
         self.resolve_references(&mut tree, path.parent().unwrap_or(Path::new("")), &mut secrets, &mut report);
         report.source.keep_secret(secrets);
         let document = reading::read::<Document>(&tree, shape, &mut report);
@@ -104,11 +104,11 @@ impl Loader {
         (config, report)
     }
 
-    /// Reads a file that describes a job, which may begin from one of the templates.
+    /// Reads a file that describes a job, which may begin from one of the templates; and what is most likely not meant.
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn read_job(&self, path: &Path, config: Option<&Config>) -> Result<DescribedJob, Problems> {
+    pub fn read_job(&self, path: &Path, config: Option<&Config>) -> Result<(DescribedJob, Problems), Problems> {
         let text = text_of(path)?;
         let text = without_mark(&text);
         let mut report = Report::new(Source::new(&path.display().to_string(), text));
@@ -120,8 +120,11 @@ impl Loader {
         let Some(spec) = spec else { return Err(report.finish()) };
         check::check_options(&spec.node, &self.registry, &mut report);
         match spec.value.job(templates) {
-            Ok(job) if !report.has_errors() => return Ok(job),
-            Ok(_) => {}
+            Ok(job) => {
+                config.iter().for_each(|config| check::note_wish(&spec.node, &job, config, &mut report));
+                let problems = report.finish();
+                return if problems.has_errors() { Err(problems) } else { Ok((job, problems)) };
+            }
             Err(wrong) => check::note(&spec.node, wrong, &mut report),
         }
         Err(report.finish())
@@ -197,7 +200,7 @@ fn tree(path: &Path, text: &str, report: &mut Report) -> Option<Node> {
             Some(tree)
         }
         Err(unreadable) => {
-            report.source.hide_by_lines();
+            report.source.hide_values();
             report.error("unreadable", &Origin::File(unreadable.at), unreadable.message, None);
             None
         }
@@ -205,13 +208,12 @@ fn tree(path: &Path, text: &str, report: &mut Report) -> Option<Node> {
 }
 
 fn hide_plain_secrets(tree: &Node, report: &mut Report) {
-    let mut found = Vec::new();
-    tree.plain_secrets(&mut found);
+    let found = tree.plain_secrets();
     report.source.hide(found.iter().map(|(_, at)| Range::clone(at)).collect());
     // What is wrong with a reference that is none is told by whoever reads it.
-    for (key, at) in found.into_iter().filter(|(key, _)| *key != "reference") {
+    for (key, at) in found.into_iter().filter(|(key, _)| key != "reference") {
         let message = format!("`{key}` is a secret in plain text");
         let help = "bind it by `secrets` in a job, or write ${NAME} or ${file:PATH} in a host's executor_config";
-        report.warning("plain-secret", &Origin::File(at.clone()), message, help.to_owned());
+        report.warning("plain-secret", &Origin::File(at), message, help.to_owned());
     }
 }

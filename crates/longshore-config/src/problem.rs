@@ -6,6 +6,9 @@ use std::{fmt, ops::Range};
 
 use crate::source::Source;
 
+/// The longest text that is shown around a place, in bytes.
+const LONGEST_SHOWN: usize = 2000;
+
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -106,10 +109,16 @@ impl Problems {
         let mut group = Group::with_title(level.primary_title(problem.message.as_str()).id(problem.code));
         match &problem.place {
             Place::Whole => group = group.element(Origin::path(self.source.name.as_str())),
-            Place::File { bytes, .. } => {
-                let mark = AnnotationKind::Primary.span(bytes.clone());
+            Place::File { line, column, bytes } => {
                 let name = self.source.name.as_str();
-                group = group.element(Snippet::source(&*self.source.shown).path(name).annotation(mark));
+                let (lines, first) = self.source.lines(bytes);
+                if lines.len() > LONGEST_SHOWN {
+                    group = group.element(Origin::path(name).line(*line).char_column(*column));
+                } else {
+                    let mark = AnnotationKind::Primary.span(bytes.start - lines.start..bytes.end - lines.start);
+                    let shown = Snippet::source(&self.source.shown[lines]).line_start(first).path(name);
+                    group = group.element(shown.annotation(mark));
+                }
             }
             Place::Variable(name) => {
                 group = group.element(Level::NOTE.message(format!("it is from the variable {name}")));

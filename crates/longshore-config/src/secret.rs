@@ -4,7 +4,8 @@
 pub(crate) const REDACTED: &str = "[redacted]";
 
 /// The words that make a name a secret's.
-const WORDS: [&str; 13] = [
+const WORDS: [&str; 14] = [
+    "pass",
     "token",
     "secret",
     "password",
@@ -30,7 +31,13 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
     let words = words(name);
     let is_key = words.windows(2).any(|pair| KEYS.contains(&pair[0].as_str()) && pair[1] == "key");
     let is_about = words.last().is_some_and(|last| ABOUT.contains(&last.as_str()));
-    !is_about && (is_key || words.iter().any(|word| WORDS.contains(&word.as_str())))
+    !is_about && (is_key || words.iter().any(|word| is_secret_word(word)))
+}
+
+/// `password`, `password1`, `pgpassword`.
+fn is_secret_word(word: &str) -> bool {
+    let word = word.trim_end_matches(|c: char| c.is_ascii_digit());
+    WORDS.contains(&word) || ["password", "passwd", "secret"].iter().any(|end| word.ends_with(end))
 }
 
 /// The words of a name, in lower case: between other characters than letters and digits, and where a capital begins one.
@@ -58,15 +65,25 @@ pub(crate) fn leads_elsewhere(text: &str) -> bool {
         || text.parse::<longshore_core::SecretReference>().is_ok()
 }
 
-/// The text as it may be shown: without the defaults of references, without who signs in at an address, and without what
-/// an option with the name of a secret is given.
+/// The text as it may be shown: without the defaults of references, and without what is a secret by its form.
 pub(crate) fn shown(text: &str) -> String {
-    if let Some((name, _)) = text.split_once('=')
-        && is_secret_name(name)
-    {
-        return format!("{name}={REDACTED}");
-    }
-    without_user(&without_defaults(text))
+    without_form(&without_defaults(text))
+}
+
+/// Whether a text holds a secret by its form: who signs in at an address, or what an option or a variable with the name of
+/// a secret is given.
+pub(crate) fn holds_secret(text: &str) -> bool {
+    without_form(text) != text
+}
+
+fn without_form(text: &str) -> String {
+    let words = text.split_inclusive(char::is_whitespace).map(|word| match word.split_once('=') {
+        Some((name, value)) if is_secret_name(name) && !value.trim().is_empty() => {
+            format!("{name}={REDACTED}{}", &value[value.trim_end().len()..])
+        }
+        _ => word.to_owned(),
+    });
+    without_user(&words.collect::<String>())
 }
 
 fn without_defaults(text: &str) -> String {
@@ -87,12 +104,19 @@ fn without_defaults(text: &str) -> String {
 }
 
 fn without_user(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
-    let end = rest.find(['/', '?', '#', ' ']).unwrap_or(rest.len());
-    match rest[..end].rfind('@') {
-        Some(at) => format!("{scheme}://{REDACTED}{}", &rest[at..]),
-        None => text.to_owned(),
+    let mut parts = text.split("://");
+    let mut done = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '"' | '\'')).unwrap_or(part.len());
+        // A path may have an @ as well, but who has a password in an address does not care.
+        let at = part[..end].rfind('@').filter(|at| part[..*at].contains(':'));
+        done.push_str("://");
+        match at {
+            Some(at) => done.push_str(&format!("{REDACTED}{}", &part[at..])),
+            None => done.push_str(part),
+        }
     }
+    done
 }
 
 #[cfg(test)]
@@ -101,9 +125,19 @@ mod tests {
 
     #[test]
     fn names_tell_what_is_a_secret() {
-        for name in
-            ["token", "API-Token", "DB_PASSWORD", "apiKey", "private_key", "AUTH", "awsSecretAccessKey", "--password"]
-        {
+        for name in [
+            "token",
+            "API-Token",
+            "DB_PASSWORD",
+            "apiKey",
+            "private_key",
+            "AUTH",
+            "awsSecretAccessKey",
+            "--password",
+            "PGPASSWORD",
+            "PASSWORD1",
+            "MYSQL_PASS",
+        ] {
             assert!(is_secret_name(name), "{name}");
         }
         for name in [
@@ -128,7 +162,10 @@ mod tests {
             ("plain", "plain"),
             ("${A}-${B:-hunter2}${C:-}", "${A}-${B:-[redacted]}${C:-}"),
             ("${A:-hunter2", "${A:-[redacted]"),
-            ("postgres://u:hunter2@db/x?a=b@c", "postgres://[redacted]@db/x?a=b@c"),
+            ("postgres://u:hunter2@db/x", "postgres://[redacted]@db/x"),
+            ("http://p,postgres://u:hun/ter2@db", "http://p,postgres://[redacted]@db"),
+            ("X=1 DB_PASSWORD=hunter2 Y=2", "X=1 DB_PASSWORD=[redacted] Y=2"),
+            ("PASSWORD=", "PASSWORD="),
             ("https://example.com/@x", "https://example.com/@x"),
             ("--password=hunter2", "--password=[redacted]"),
             ("--mode=fast", "--mode=fast"),

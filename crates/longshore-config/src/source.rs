@@ -2,11 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use crate::{
-    problem::Place,
-    secret::{REDACTED, is_secret_name},
-    tree::Origin,
-};
+use crate::{problem::Place, secret::REDACTED, tree::Origin};
 
 /// The text of a file.
 #[derive(Clone)]
@@ -69,25 +65,14 @@ impl Source {
         self.shown = shown.into();
     }
 
-    /// Hides what stands behind the names of secrets, line by line: for a text of which nothing more is known.
-    pub(crate) fn hide_by_lines(&mut self) {
+    /// Hides all values, line by line: in a text of which nothing more is known, any may be a secret.
+    pub(crate) fn hide_values(&mut self) {
         let mut places = Vec::new();
-        let mut within = false;
         let mut start = 0;
         for line in self.text.split_inclusive('\n') {
-            let separator = line.find(['=', ':']);
-            within = match separator {
-                Some(at) if names_a_secret(line) => {
-                    places.push(start + at + 1..start + line.len());
-                    true
-                }
-                // What begins no key of its own may belong to the secret above.
-                _ if within && !begins_a_key(line) => {
-                    places.push(start..start + line.len());
-                    true
-                }
-                _ => false,
-            };
+            let is_header = line.trim_start().starts_with('[') && !line.contains(['=', ':', '"', '\'']);
+            let shown = if is_header { line.len() } else { line.find(['=', ':']).map_or(0, |at| at + 1) };
+            places.push(start + shown..start + line.len());
             start += line.len();
         }
         self.hide(places);
@@ -96,7 +81,13 @@ impl Source {
     /// Keeps these texts out of all messages.
     pub(crate) fn keep_secret(&mut self, mut secrets: Vec<String>) {
         secrets.retain(|secret| secret.len() >= SHORTEST_SECRET);
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        let escaped = |secret: &String| {
+            let quoted = format!("{secret:?}");
+            quoted[1..quoted.len() - 1].to_owned()
+        };
+        secrets.extend(secrets.iter().map(escaped).collect::<Vec<_>>());
+        secrets.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        secrets.dedup();
         self.secrets = secrets.into();
     }
 
@@ -104,9 +95,9 @@ impl Source {
     /// re-orders it.
     pub(crate) fn harmless(&self, mut text: String) -> String {
         for secret in self.secrets.iter() {
-            text = text.replace(secret.as_str(), REDACTED);
-            let escaped = format!("{secret:?}");
-            text = text.replace(&escaped[1..escaped.len() - 1], REDACTED);
+            if text.contains(secret.as_str()) {
+                text = text.replace(secret.as_str(), REDACTED);
+            }
         }
         replaced(text)
     }
@@ -125,6 +116,14 @@ impl Source {
         Place::File { line, column: self.text[line_start..start].chars().count() + 1, bytes: start..end }
     }
 
+    /// The lines that a place is on: where they begin, and the number of the first, from 1.
+    pub(crate) fn lines(&self, bytes: &Range<usize>) -> (Range<usize>, usize) {
+        let first = self.lines.partition_point(|begins| *begins <= bytes.start);
+        let last = self.lines.partition_point(|begins| *begins < bytes.end.max(bytes.start + 1));
+        let end = self.lines.get(last).map_or(self.text.len(), |next| next - 1);
+        (self.lines[first - 1]..end.max(bytes.end), first)
+    }
+
     /// Where a part of a text is, in characters from `at`: exactly, where the file has the text as it is, and else the
     /// whole of it.
     pub(crate) fn within(&self, origin: &Origin, text: &str, at: usize, length: usize) -> Origin {
@@ -136,20 +135,6 @@ impl Source {
         let start = bytes.start + found;
         Origin::File(start + byte(at)..start + byte(at + length))
     }
-}
-
-/// Whether any word of a line is the name of a secret.
-fn names_a_secret(line: &str) -> bool {
-    let is_of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
-    line.split(|c| !is_of_name(c)).any(is_secret_name) || line.contains("secrets") || line.contains("reference")
-}
-
-/// Whether a line begins with a key, a section, an item or the end of something.
-fn begins_a_key(line: &str) -> bool {
-    let line = line.trim_start_matches([' ', '\t', '"', '\'', '-']);
-    let key: String = line.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.')).collect();
-    let rest = line[key.len()..].trim_start_matches(['"', '\'', ' ']);
-    line.starts_with(['[', '{', '}', ']']) || (!key.is_empty() && rest.starts_with(['=', ':']))
 }
 
 /// The nearest boundary between characters that is not after it.

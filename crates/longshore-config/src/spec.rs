@@ -83,23 +83,37 @@ impl JobSpec {
         let mut fields = normal(&self.0);
         let own: BTreeMap<&str, Option<Value>> = OWN_KEYS.into_iter().map(|key| (key, fields.remove(key))).collect();
         let own = |key: &str| own.get(key).cloned().flatten();
+        let mut wrong = Vec::new();
         let begun = match own("template") {
-            Some(Value::String(name)) => begun(&name, templates)?,
-            _ => Map::new(),
+            Some(Value::String(name)) => begun(&name, templates),
+            _ => Ok(Map::new()),
         };
+        let is_begun = begun.is_ok();
+        let begun = begun.unwrap_or_else(|found| kept(&mut wrong, found));
         let mut fields = merged(begun, fields);
         fields.entry("name").or_insert_with(|| Value::String("job".to_owned()));
-        let template = template(fields)?;
         let preferred_executor = match own("preferred_executor") {
             Some(Value::String(host)) => Some(Value::Object(Map::from_iter([("host".to_owned(), host.into())]))),
             other => other,
         };
-        Ok(DescribedJob {
-            template,
-            preferred_executor: part(preferred_executor, "preferred_executor")?,
-            created_by: part(own("created_by"), "created_by")?,
-        })
+        // What a template that there is not would have had can't be missed.
+        let of_other =
+            |found: Vec<Wrong>| found.into_iter().filter(|wrong| is_begun || !wrong.path.is_empty()).collect();
+        let template = template(fields).map_err(of_other).map_or_else(|found| kept(&mut wrong, found), Some);
+        let preferred_executor =
+            part(preferred_executor, "preferred_executor").unwrap_or_else(|found| kept(&mut wrong, found));
+        let created_by = part(own("created_by"), "created_by").unwrap_or_else(|found| kept(&mut wrong, found));
+        match template {
+            Some(template) if wrong.is_empty() => Ok(DescribedJob { template, preferred_executor, created_by }),
+            _ => Err(wrong),
+        }
     }
+}
+
+/// Keeps what is wrong, and goes on with nothing.
+fn kept<T: Default>(wrong: &mut Vec<Wrong>, found: Vec<Wrong>) -> T {
+    wrong.extend(found);
+    T::default()
 }
 
 /// The fields of the template that a job begins from.
@@ -135,7 +149,7 @@ fn template(fields: Map<String, Value>) -> Result<JobTemplate, Vec<Wrong>> {
 }
 
 /// How many mistakes are looked for in one description.
-const MOST_WRONG: usize = 50;
+const MOST_WRONG: usize = 20;
 
 /// The value as its type, or everything that is wrong with it: what is wrong is taken out, and the rest read again.
 fn typed<T: DeserializeOwned>(mut value: Value) -> Result<T, Vec<Wrong>> {

@@ -4,7 +4,7 @@ use serde_json::{Number, Value as Json};
 use std::ops::Range;
 
 use crate::{
-    secret::{REDACTED, is_secret_name, leads_elsewhere, shown},
+    secret::{REDACTED, holds_secret, is_secret_name, leads_elsewhere, shown},
     shape::Shape,
 };
 
@@ -93,12 +93,6 @@ impl Value {
 }
 
 impl Entry {
-    /// Whether what is written here is a secret: under the name of one, beside one, or in place of a reference to one.
-    fn is_secret(&self, beside_a_name: bool, text: &str) -> bool {
-        let by_name = is_secret_name(&self.key) || (beside_a_name && self.key == "value");
-        (by_name || self.key == "reference") && !leads_elsewhere(text)
-    }
-
     /// Where the key is.
     pub(crate) fn key_origin(&self) -> Origin {
         match &self.node.origin {
@@ -205,26 +199,47 @@ impl Node {
 
     /// The value as JSON, to be shown: references as they were written, and secrets by their name or form replaced.
     pub(crate) fn to_shown_json(&self) -> Json {
-        let redacted = || Json::String(REDACTED.to_owned());
+        self.shown_json(false)
+    }
+
+    fn shown_json(&self, is_secret: bool) -> Json {
         match &self.value {
-            Value::Secret { written, .. } => Json::String(shown(written)),
-            Value::Text(text) => Json::String(shown(text)),
-            Value::List(items) => Json::Array(items.iter().map(Self::to_shown_json).collect()),
-            Value::Map(entries) => {
-                let names_a_secret = self.names_a_secret();
-                let shown = |entry: &Entry| match entry.node.scalar() {
-                    Some(text) if entry.is_secret(names_a_secret, &text) => redacted(),
-                    _ => entry.node.to_shown_json(),
-                };
-                Json::Object(entries.iter().map(|entry| (entry.key.clone(), shown(entry))).collect())
+            Value::List(_) => {
+                Json::Array(self.children().map(|child| child.node.shown_json(is_secret || child.is_secret)).collect())
             }
-            _ => self.to_json(),
+            Value::Map(_) => {
+                let shown = |child: Child<'_>| {
+                    (child.key.unwrap_or_default().to_owned(), child.node.shown_json(is_secret || child.is_secret))
+                };
+                Json::Object(self.children().map(shown).collect())
+            }
+            _ => match self.scalar() {
+                Some(text) if is_secret && !leads_elsewhere(&text) => Json::String(REDACTED.to_owned()),
+                Some(text) if !matches!(self.value, Value::Number(_)) => Json::String(shown(&text)),
+                _ => self.to_json(),
+            },
         }
     }
 
-    /// Whether this is a pair of a `name` and a `value`, and the name is a secret's.
-    fn names_a_secret(&self) -> bool {
-        matches!(self.get("name").map(|node| &node.value), Some(Value::Text(name)) if is_secret_name(name))
+    /// What is directly below, each with whether it is a secret by what stands beside it.
+    fn children(&self) -> impl Iterator<Item = Child<'_>> {
+        let names_a_secret =
+            matches!(self.get("name").map(|node| &node.value), Some(Value::Text(name)) if is_secret_name(name));
+        let of_map = self.entries().iter().map(move |entry| Child {
+            key: Some(&entry.key),
+            node: &entry.node,
+            is_secret: is_secret_name(&entry.key)
+                || (names_a_secret && entry.key == "value")
+                || entry.key == "reference",
+        });
+        let before = std::iter::once(None).chain(self.items().iter().map(Some));
+        let of_list = self.items().iter().zip(before).map(|(node, before)| {
+            // The word behind `--password`.
+            let is_option = |text: &String| text.starts_with('-') && !text.contains('=') && is_secret_name(text);
+            let is_secret = matches!(before.map(|node| &node.value), Some(Value::Text(text)) if is_option(text));
+            Child { key: None, node, is_secret }
+        });
+        of_map.chain(of_list)
     }
 
     /// The text of a value that is neither a list nor a table.
@@ -237,17 +252,28 @@ impl Node {
         }
     }
 
-    /// What stands in the file in plain text and is a secret, by its name or by its form: the key and the place.
-    pub(crate) fn plain_secrets<'a>(&'a self, found: &mut Vec<(&'a str, &'a Range<usize>)>) {
-        let names_a_secret = self.names_a_secret();
-        for entry in self.entries() {
-            if let (Some(text), Origin::File(at)) = (entry.node.scalar(), &entry.node.origin)
-                && entry.is_secret(names_a_secret, &text)
-            {
-                found.push((&entry.key, at));
-            }
-            entry.node.plain_secrets(found);
-        }
-        self.items().iter().for_each(|item| item.plain_secrets(found));
+    /// What stands in the file in plain text and is a secret, by its name or by its form: the nearest key and the place.
+    pub(crate) fn plain_secrets(&self) -> Vec<(String, Range<usize>)> {
+        let mut found = Vec::new();
+        self.gather_secrets("", false, &mut found);
+        found
     }
+
+    fn gather_secrets(&self, key: &str, is_secret: bool, found: &mut Vec<(String, Range<usize>)>) {
+        if let (Some(text), Origin::File(at)) = (self.scalar(), &self.origin)
+            && ((is_secret && !leads_elsewhere(&text)) || holds_secret(&text))
+        {
+            found.push((key.to_owned(), at.clone()));
+        }
+        for child in self.children() {
+            child.node.gather_secrets(child.key.unwrap_or(key), is_secret || child.is_secret, found);
+        }
+    }
+}
+
+/// What is directly below a node.
+struct Child<'a> {
+    key: Option<&'a str>,
+    node: &'a Node,
+    is_secret: bool,
 }

@@ -109,7 +109,8 @@ fn init(path: &Path) -> Result<()> {
         return Err(Error::new(ErrorKind::Invalid, message));
     }
     let folder = path.parent().unwrap_or(Path::new(""));
-    if let Some(other) = configurations_in(folder).into_iter().find(|other| other != path) {
+    let is_found = path.file_name().is_some_and(|name| name == "longshore.toml");
+    if let Some(other) = configurations_in(folder).into_iter().find(|other| is_found && other != path) {
         let message = format!("{} is there already, and two side by side are ambiguous", other.display());
         return Err(Error::new(ErrorKind::Invalid, message));
     }

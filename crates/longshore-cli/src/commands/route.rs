@@ -5,7 +5,7 @@ use longshore::{
     route::{RouteDecision, RouteOutcome},
 };
 
-use super::{own_variable, print};
+use super::{notice, own_variable, print};
 use crate::{
     args::RouteArgs,
     configuration, described, env_file, job,
@@ -28,11 +28,11 @@ pub(crate) async fn route(args: &RouteArgs) -> Result<u8> {
     let loader = configuration::loader();
     let config = configuration::needed(&args.configuration, &loader)?;
     let mut reader = Reader::default();
-    let begun = described::begun(&args.job, &loader, Some(&config))?;
+    let begun = described::begun(&mut reader, &args.job, &loader, Some(&config))?;
     let job = job::job(&mut reader, &args.job, begun, &files.concat(), &own_variable)?;
     let bound = configuration::target(&mut reader, args.executor.as_deref(), &config);
     let owner = reader.one("--owner", Some(&args.owner));
-    reader.finish()?;
+    reader.finish()?.iter().for_each(|text| notice(text));
     let routing = Routing::new(&config, loader.registry(), owner.map_or_else(|| Owner::new("local"), Ok)?)?;
     if args.offline {
         routing.router.update(longshore::route::RoutingSnapshot::assuming_reachable);

@@ -90,7 +90,7 @@ fn set_up(args: &RunArgs, console: &Console) -> Result<SetUp> {
     let loader = configuration::loader();
     let config = configuration_of(args, &loader, console)?;
     let mut reader = Reader::default();
-    let begun = described::begun(&args.job, &loader, config.as_ref())?;
+    let begun = described::begun(&mut reader, &args.job, &loader, config.as_ref())?;
     let mut job = job::job(&mut reader, &args.job, begun, &files.concat(), &own_variable)?;
     let config = config.filter(|_| !args.place.describes_a_host());
     let bound =
@@ -114,7 +114,7 @@ fn set_up(args: &RunArgs, console: &Console) -> Result<SetUp> {
         }
         (None, Some(host)) => {
             let executor = routing::executor(&host, loader.registry(), &context)?;
-            Place::Typed { host: Box::new(host), executor }
+            Place::Typed { host: Box::new(host), executor, clock: Arc::clone(&context.clock) }
         }
         (None, None) => return Err(Error::new(ErrorKind::Unexpected, "there is neither a host nor a configuration")),
     };

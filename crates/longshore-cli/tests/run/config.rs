@@ -13,11 +13,21 @@ fn a_good_configuration_is_good_and_its_tests_have_passed() {
         let expected = "longshore.toml is good: 1 host, 1 routing test passed\n";
         assert_eq!((check.code, check.stdout(), check.stderr.as_str()), (Some(0), expected, ""));
     }
+    let other = Longshore::new(["config", "init", "other.toml"]).within(&folder).finish();
+    assert_eq!(other.code, Some(0), "another name is no second configuration: {}", other.stderr);
+    let beside = tempfile::tempdir().unwrap();
+    std::fs::write(beside.path().join("longshore.yaml"), "").unwrap();
+    let refused = Longshore::new(["config", "init"]).within(&beside).finish();
+    assert!(
+        refused.code == Some(125) && refused.stderr.contains("longshore.yaml is there already"),
+        "{}",
+        refused.stderr
+    );
     let again = Longshore::new(["config", "init"]).within(&folder).finish();
     assert_eq!(again.code, Some(125), "what is there is not overwritten");
     assert!(again.stderr.contains("longshore.toml is there already"), "{}", again.stderr);
     for (name, expected) in
-        [("longshore.yaml", "end the name in .toml"), ("other.toml", "longshore.toml is there already")]
+        [("longshore.yaml", "end the name in .toml"), ("longshore.toml", "longshore.toml is there already")]
     {
         let done = Longshore::new(["config", "init", name]).within(&folder).finish();
         assert!(done.code == Some(125) && done.stderr.contains(expected), "{name}: {}", done.stderr);

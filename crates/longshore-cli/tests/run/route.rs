@@ -108,6 +108,14 @@ fn a_job_can_be_described_in_a_file() {
     assert!(done.stdout().starts_with("chosen: far"), "{}{}", done.stdout(), done.stderr);
     let less = Longshore::new(["route", "--file", "job.yaml", "-m", "1g"]).within(&folder).finish();
     assert!(less.stdout().starts_with("chosen: home"), "an option wins: {}", less.stdout());
+    std::fs::write(folder.path().join("job.yaml"), "template: report\nenv: {DB_PASSWORD: x}\n").unwrap();
+    let warned = Longshore::new(["route", "--file", "job.yaml"]).within(&folder).finish();
+    assert_eq!(warned.code, Some(0));
+    assert!(warned.stderr.contains("job.yaml:2:20: `DB_PASSWORD` is a secret in plain text"), "{}", warned.stderr);
+    std::fs::write(folder.path().join("job.yaml"), "template: report\npreferred_executor: hmoe\n").unwrap();
+    let wish = Longshore::new(["route", "--file", "job.yaml"]).within(&folder).finish();
+    assert_eq!(wish.code, Some(125));
+    assert!(wish.stderr.contains("did you mean `home`?"), "{}", wish.stderr);
     std::fs::write(folder.path().join("job.yaml"), "tmplate: report\n").unwrap();
     let wrong = Longshore::new(["route", "--file", "job.yaml"]).within(&folder).finish();
     assert_eq!(wrong.code, Some(125));

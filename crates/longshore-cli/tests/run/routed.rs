@@ -85,6 +85,19 @@ fn a_host_that_does_not_answer_is_told_at_once_with_what_to_do() {
 }
 
 #[test]
+fn a_host_that_is_silent_holds_nobody_up_for_longer_than_the_limit() {
+    let folder = configured(
+        "[hosts.home]\nexecutor = \"mock\"\nmax_concurrent_jobs = 3\nexecutor_config = { latency = \"1h\" }\n",
+    );
+    let words = ["run", "--start-timeout", "200ms", "any/image", "--", "print ran"];
+    let done = Longshore::new(words).within(&folder).finish();
+    assert_eq!((done.code, done.stdout()), (Some(124), ""), "{}", done.stderr);
+    assert!(done.stderr.contains("no host took the job within the start timeout of 200ms"), "{}", done.stderr);
+    let typed = ["run", "--executor", "mock", "--executor-config", "latency=1h", "--start-timeout", "200ms", "i"];
+    assert_eq!(Longshore::new(typed).finish().code, Some(124));
+}
+
+#[test]
 fn a_wish_that_names_nothing_is_told() {
     let folder = configured(CONFIG);
     let done = Longshore::new(["run", "--prefer", "nope", "any/image", "--", "exit 0"]).within(&folder).finish();

@@ -20,7 +20,7 @@ use crate::{
     reading::{self, Read},
     report::Report,
     shape::Shape,
-    spec::Wrong,
+    spec::{DescribedJob, Wrong},
     tree::{Node, Origin, Value},
 };
 
@@ -200,6 +200,16 @@ pub(crate) fn check_options(node: &Node, registry: &ExecutorRegistry, report: &m
             (None, Err(_)) => {}
         }
     }
+}
+
+/// Notes a wish that names nothing.
+pub(crate) fn note_wish(node: &Node, job: &DescribedJob, config: &Config, report: &mut Report) {
+    let Some(wish) = job.preferred_executor.as_ref().filter(|wish| config.target(wish.host.as_str()).is_none()) else {
+        return;
+    };
+    let written = node.get("preferred_executor").unwrap_or(node);
+    let help = suggestion(wish.host.as_str(), config.hosts().map(|host| host.name.as_str()), "no host is configured");
+    report.error("unknown-host", &written.origin, format!("no host answers to `{}`", wish.host), help);
 }
 
 /// Notes what is wrong with a job's description, each at its place.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{Budget, DEEPEST, Unreadable};
-use crate::tree::{Entry, Node, Value};
+use crate::tree::{Entry, Node, Origin, Value};
 
 pub(super) fn read(text: &str) -> Result<Node, Unreadable> {
     let mut reader = Reader {
@@ -76,8 +76,11 @@ impl<'a> Reader<'a> {
                 let node = self.anchors.get(&anchor).cloned();
                 let node =
                     node.ok_or_else(|| Unreadable::new("an alias can't stand inside of its own anchor", at.clone()))?;
-                let (values, bytes) = size(&node);
-                self.budget.take(values, bytes, &at)?;
+                let size = Size::of(&node);
+                self.budget.take(size.values, size.bytes, &at)?;
+                if size.height > depth + 1 {
+                    return Err(Unreadable::new("this is nested too deeply", at));
+                }
                 return Ok(Node::new(node.value, at));
             }
             _ => return Err(Unreadable::new("this can't be read", at)),
@@ -87,6 +90,9 @@ impl<'a> Reader<'a> {
         }
         let node = Node::new(value, at);
         if anchor > 0 {
+            // Each anchor keeps a copy of all that is below it.
+            let size = Size::of(&node);
+            self.budget.take(size.values, size.bytes, &node_at(&node))?;
             self.anchors.insert(anchor, node.clone());
         }
         Ok(node)
@@ -125,12 +131,31 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// How many values a node has, and how many bytes of text.
-fn size(node: &Node) -> (usize, usize) {
-    let own = if let Value::Text(text) = &node.value { text.len() } else { 0 };
-    let keys: usize = node.entries().iter().map(|entry| entry.key.len()).sum();
-    let below = node.entries().iter().map(|entry| &entry.node).chain(node.items());
-    below.map(size).fold((1, own + keys), |all, one| (all.0 + one.0, all.1 + one.1))
+/// What a node takes.
+#[derive(Clone, Copy)]
+struct Size {
+    values: usize,
+    /// Bytes of text.
+    bytes: usize,
+    /// Levels of nesting, 1 for a value that holds no others.
+    height: usize,
+}
+
+impl Size {
+    fn of(node: &Node) -> Self {
+        let text = if let Value::Text(text) = &node.value { text.len() } else { 0 };
+        let keys: usize = node.entries().iter().map(|entry| entry.key.len()).sum();
+        let below = node.entries().iter().map(|entry| &entry.node).chain(node.items()).map(Self::of);
+        below.fold(Self { values: 1, bytes: text + keys, height: 1 }, |all, one| Self {
+            values: all.values + one.values,
+            bytes: all.bytes + one.bytes,
+            height: all.height.max(one.height + 1),
+        })
+    }
+}
+
+fn node_at(node: &Node) -> Range<usize> {
+    if let Origin::File(at) = &node.origin { at.clone() } else { 0..0 }
 }
 
 /// A plain scalar by the core schema (<https://yaml.org/spec/1.2.2/#103-core-schema>); a quoted one is text.

@@ -96,8 +96,8 @@ fn a_reference_that_leads_nowhere_is_told_with_the_way_out() {
     let cases = [
         ("${NONE}", "bad-reference the variable NONE is not set; set it, or give a default"),
         ("${X", "bad-reference a reference is not closed; write ${NAME}"),
-        ("${a b}", "bad-reference `a b` is no name of a variable"),
-        ("${}", "bad-reference `` is no name of a variable"),
+        ("${a b}", "bad-reference what stands in a reference is no name of a variable"),
+        ("${}", "bad-reference what stands in a reference is no name of a variable"),
         ("${A:-${B}}", "bad-reference a reference stands inside of another"),
         ("${file:none}", "can't be read: No such file"),
         ("${file:large}", "a secret has at most 65536 bytes"),
@@ -132,6 +132,10 @@ fn what_a_reference_leads_to_is_never_told() {
         ("platforms = ['${S}']", "hunter2"),
         ("gpu = '${S}'", r#"{"count": "hunter2"}"#),
         ("outages = '${S}'", r#"[{"from": "hunter2", "to": "1s"}]"#),
+        ("latency = '${S}'", "5 hunter2 Q"),
+        ("log_cap = '${S}'", "hu"),
+        ("gpu = '${S}'", r#"{"hunterA": 1}"#),
+        ("log_cap = 'a${S-hunter2}b'", "1"),
     ];
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("longshore.toml");
@@ -139,12 +143,27 @@ fn what_a_reference_leads_to_is_never_told() {
         fs::write(&path, format!("{HOME}[hosts.my-home.executor_config]\n{setting}\n")).unwrap();
         let checked = loader(&[("S", secret)]).check(&path, crate::support::make).problems;
         let shown = format!("{checked} {checked:?} {}", checked.render(false));
-        assert!(checked.has_errors() && !shown.contains("hunter"), "{setting}\n{shown}");
+        let told = shown.replace(&format!("{setting}\n"), "");
+        assert!(checked.has_errors() && !told.contains("hunter") && !told.contains("unter2"), "{setting}\n{shown}");
+        assert!(secret.len() > 3 || !told.contains(&format!("{secret:?}")), "{setting}\n{shown}");
     }
     fs::write(&path, HOME).unwrap();
-    let by_variable = loader(&[("LONGSHORE_HOSTS__MY_HOME__EXECUTOR_CONFIG__LOG_CAP", "hunter2")]);
-    let checked = by_variable.check(&path, crate::support::make).problems;
-    assert!(checked.has_errors() && !checked.to_string().contains("hunter2"), "{checked}");
+    let overrides = [
+        ("LONGSHORE_HOSTS__MY_HOME__EXECUTOR_CONFIG__LOG_CAP", "hunter2"),
+        ("LONGSHORE_HOSTS__MY_HOME__EXECUTOR_CONFIG", r#"{"log_cap": "hunter2"}"#),
+        ("LONGSHORE_HOSTS__MY_HOME__EXECUTOR_CONFIG", r#"{"platforms": ["hunter2"]}"#),
+        ("LONGSHORE_HOSTS__MY_HOME", r#"{"executor": "docker", "executor_config": {"log_cap": "hunter2"}}"#),
+    ];
+    for (name, value) in overrides {
+        let checked = loader(&[(name, value)]).check(&path, crate::support::make).problems;
+        assert!(checked.has_errors() && !checked.to_string().contains("hunter2"), "{checked}");
+    }
+}
+
+#[test]
+fn an_override_of_a_text_is_text_although_it_has_only_digits() {
+    let host = host(&[("LONGSHORE_HOSTS__MY_HOME__EXECUTOR_CONFIG__LATENCY", "12")], HOME);
+    assert_eq!(host["executor_config"]["latency"], "12");
 }
 
 #[test]
@@ -164,7 +183,7 @@ fn what_is_in_force_is_shown_without_secrets() {
     assert!(!debug.contains("hunter"), "{debug}");
     let keys: Vec<String> =
         told(config.warnings()).iter().map(|line| line.split('`').nth(1).unwrap().to_owned()).collect();
-    assert_eq!(keys, ["password", "token", "DB_PASSWORD", "value"]);
+    assert_eq!(keys, ["password", "token", "args", "DB_PASSWORD", "DATABASE_URL", "value"]);
 }
 
 #[test]

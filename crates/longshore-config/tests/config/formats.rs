@@ -93,6 +93,8 @@ fn what_cannot_be_read_says_where() {
         ("a.yaml", format!("a: {}", deep("[", "]")), ":1:"),
         ("a.yaml", billion_laughs(), "there are more than 200000 values"),
         ("a.yaml", "a: &x [*x]\n".to_owned(), ":1:"),
+        ("a.yaml", deep_aliases(), "this is nested too deeply"),
+        ("a.yaml", nested_anchors(), "there are more than 200000 values"),
         ("a.yaml", long_aliases(), "there are more than 16 MiB of text"),
         ("a.yaml", "a: &a {b: 1}\nc: {<<: *a}\n".to_owned(), "merge keys are not read"),
         ("a.json", format!("[{}1]", "1,".repeat(200_000)), "there are more than 200000 values"),
@@ -119,6 +121,19 @@ fn billion_laughs() -> String {
         text.push_str(&format!("a{level}: &a{level} [{}]\n", before.trim_end_matches(", ")));
     }
     text
+}
+
+fn deep_aliases() -> String {
+    let mut text = format!("a0: &a0 {}1{}\n", "[".repeat(50), "]".repeat(50));
+    for level in 1..80 {
+        text.push_str(&format!("a{level}: &a{level} {}*a{}{}\n", "[".repeat(50), level - 1, "]".repeat(50)));
+    }
+    text
+}
+
+fn nested_anchors() -> String {
+    let open: String = (0..50).map(|level| format!("&n{level} [")).collect();
+    format!("a: {open}{}1{}\n", "1, ".repeat(20_000), "]".repeat(50))
 }
 
 fn long_aliases() -> String {

@@ -20,7 +20,7 @@ fn read(name: &str, text: &str) -> Result<DescribedJob, String> {
     std::fs::write(&path, text).unwrap();
     let described = loader(&[]).read_job(&path, Some(&config()));
     let prefix = format!("{}/", folder.path().display());
-    described.map_err(|problems| problems.to_string().replace(&prefix, ""))
+    described.map(|(job, _)| job).map_err(|problems| problems.to_string().replace(&prefix, ""))
 }
 
 #[test]
@@ -81,6 +81,15 @@ fn everything_that_is_wrong_is_told_at_once_and_no_secret_is() {
     std::fs::write(&path, text).unwrap();
     let rendered = loader(&[]).read_job(&path, None).unwrap_err().render(false);
     assert!(!rendered.contains("hunter") && !told.contains("hunter"), "{rendered}");
+}
+
+#[test]
+fn a_template_that_there_is_not_hides_no_other_mistake() {
+    let text =
+        "template = 'bse'\nrun_timeout = 'soon'\npreferred_executor = 'BAD HOST'\ncreated_by = { groups = [] }\n";
+    let told = read("job.toml", text).unwrap_err();
+    let lines: Vec<&str> = told.lines().map(|line| &line[..12]).collect();
+    assert_eq!(lines, ["job.toml:1:1", "job.toml:2:1", "job.toml:3:2", "job.toml:4:1"], "{told}");
 }
 
 #[test]

@@ -377,6 +377,13 @@ fn what_is_shown_holds_no_secret() {
         "[hosts.a]\nexecutor = \"docker\"\n  \"api-token\" = hunter2\n",
         "[hosts.a]\nexecutor = \"docker\"\nexecutor_config = { token = \"hunter2\", oops }\n",
         "[hosts.a]\ntoken = \"\"\"\nhunter2 \\q\n\"\"\"\n",
+        "[[env]]\nname = \"DB_PASSWORD\"\nvalue = \"hunter2\n",
+        "[templates.a.env]\nPRIVATE_KEY = \"\"\"\nhunter2=\nhunter2 \\q\n\"\"\"\n",
+        "[templates.a.env]\nDATABASE_URL = \"postgres://u:hunter2@db\n",
+        "[templates.a]\nimage = \"i\"\nenv = { DATABASE_URL = \"postgres://u:hunter2@db/x\", BAD = 1.5 }\n",
+        "[templates.a]\nimage = \"i\"\nargs = [\"--password=hunter2\", 5]\n",
+        "[templates.a]\nimage = \"i\"\nargs = [\"--password\", \"hunter2\", 5]\n",
+        "[templates.a]\nimage = \"i\"\nenv = { DB_PASSWORD = [\"hunter2\"] }\n",
         "[templates.a]\nimage = 1\nenv = [{ name = \"TOKEN\", value = \"hunter2\", oops = 1 }]\n",
         "[templates.a]\nimage = \"i\"\nsecrets = [{ name = \"token\", reference = \"hunter2\" }]\n",
     ];
@@ -385,6 +392,15 @@ fn what_is_shown_holds_no_secret() {
         let shown = format!("{}\n{problems}\n{problems:?}", problems.render(false));
         assert!(!shown.contains("hunter2"), "{shown}");
     }
+}
+
+#[test]
+fn a_problem_in_a_very_long_line_is_told_without_the_line() {
+    let keys: Vec<String> = (0..2000).map(|nth| format!("\"K{nth}\": 1.5")).collect();
+    let text = format!("{{\"templates\": {{\"t\": {{\"image\": \"i\", \"env\": {{{}}}}}}}}}", keys.join(", "));
+    let problems = loader(&[]).parse(std::path::Path::new("a.json"), &text).unwrap_err();
+    let rendered = problems.render(false);
+    assert!(rendered.len() < 40_000 && rendered.contains("a.json:1:"), "{rendered}");
 }
 
 #[test]
