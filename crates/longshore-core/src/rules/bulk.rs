@@ -13,8 +13,22 @@ pub(super) const MOST_OPERATORS: usize = 400;
 
 const SPLIT: &str = "split it into rules";
 
-/// Refuses what is too large to be parsed.
-pub(super) fn refuse_bulk(source: &str) -> Result<(), Faults> {
+/// How large a condition is.
+#[derive(Clone, Copy)]
+pub(super) struct Bulk {
+    depth: usize,
+    operators: usize,
+}
+
+impl Bulk {
+    /// Whether any thread has the stack for it, as for nearly every condition that somebody writes.
+    pub(super) const fn is_small(self) -> bool {
+        self.depth <= 3 && self.operators <= 60
+    }
+}
+
+/// Refuses what is too large to be parsed, and says how large the rest is.
+pub(super) fn bulk(source: &str) -> Result<Bulk, Faults> {
     if source.trim().is_empty() {
         return Err(whole(source, "the condition is empty".to_owned(), "write `true` for every job").into());
     }
@@ -24,11 +38,13 @@ pub(super) fn refuse_bulk(source: &str) -> Result<(), Faults> {
         return Err(whole(source, message, SPLIT).into());
     }
     let code = code(source)?;
-    if operators(&code) > MOST_OPERATORS {
+    let operators = operators(&code);
+    if operators > MOST_OPERATORS {
         let message = format!("a condition has at most {MOST_OPERATORS} characters of operators");
         return Err(whole(source, message, SPLIT).into());
     }
-    deepest(&code).map_or(Ok(()), |at| Err(too_deep(at).into()))
+    let depth = depth(&code).map_err(too_deep)?;
+    Ok(Bulk { depth, operators })
 }
 
 /// A fault of what is nested too deeply from here on.
@@ -135,10 +151,11 @@ fn operators(code: &[(usize, char)]) -> usize {
     signs + text.split(|c| !is_of_word(c)).filter(is_in).count()
 }
 
-/// Where the nesting is too deep. A `?` is open up to its `:`, or until what is around it closes.
-fn deepest(code: &[(usize, char)]) -> Option<usize> {
+/// How deep the nesting is, or where it is too deep. A `?` is open up to its `:`, or until what is around it closes.
+fn depth(code: &[(usize, char)]) -> Result<usize, usize> {
     let mut open = Vec::new();
-    let deep = code.iter().find(|(_, c)| {
+    let mut deepest = 0;
+    for (at, c) in code {
         match c {
             '(' | '[' | '{' | '?' => open.push(*c),
             ')' | ']' | '}' => while open.pop() == Some('?') {},
@@ -147,7 +164,10 @@ fn deepest(code: &[(usize, char)]) -> Option<usize> {
             }
             _ => {}
         }
-        open.len() > usize::from(DEEPEST)
-    });
-    deep.map(|(at, _)| *at)
+        deepest = deepest.max(open.len());
+        if deepest > usize::from(DEEPEST) {
+            return Err(*at);
+        }
+    }
+    Ok(deepest)
 }

@@ -9,7 +9,7 @@ use cel::{
 use std::{io, panic::resume_unwind, thread};
 
 use super::{
-    bulk::{DEEPEST, refuse_bulk, too_deep, whole},
+    bulk::{DEEPEST, bulk, too_deep, whole},
     fault::{Fault, Faults},
     names::{self, HOST_FIELDS, HostField, Slot},
     tree::{Bool, Double, Int, Text, Texts, Typed},
@@ -30,7 +30,9 @@ pub(super) struct Checked {
 }
 
 pub(super) fn check(source: &str, hosts: &[HostName]) -> Result<Checked, Faults> {
-    refuse_bulk(source)?;
+    if bulk(source)?.is_small() {
+        return checked(source, hosts);
+    }
     with_room(|| checked(source, hosts)).unwrap_or_else(|error| {
         let message = format!("this can't be read now: no thread could be started for it: {error}");
         Err(whole(source, message, "try again when the system has room").into())
@@ -38,7 +40,7 @@ pub(super) fn check(source: &str, hosts: &[HostName]) -> Result<Checked, Faults>
 }
 
 /// Does it on a thread with a large stack of its own: the parser takes 150 KiB of stack for each level of nesting in a debug
-/// build, which is more than the threads of a runtime have.
+/// build, which is more than the threads of a runtime have. The parser's caches are a thread's own, so that this is slow.
 fn with_room<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
     thread::scope(|scope| {
         let thread = thread::Builder::new().name("condition".to_owned()).stack_size(STACK);

@@ -109,6 +109,21 @@ fn repeated_parts() {
     survives_on_a_small_stack(texts);
 }
 
+/// What is parsed on the caller's own stack, at the limits of that.
+#[test]
+fn small_conditions_at_their_limits() {
+    let mut texts = Vec::new();
+    for (part, end) in [("!", "true"), ("-", "1"), ("1+", "1"), ("true&&", "true"), ("a.", "a"), ("'' in ", "''")] {
+        for count in [28, 29, 30, 58, 59, 60, 61] {
+            let chain = format!("{}{end}", part.repeat(count));
+            texts.push(format!("((({chain})))"));
+            texts.push(format!("size([[{chain}]]) == 1"));
+            texts.push(chain);
+        }
+    }
+    survives_on_a_small_stack(texts);
+}
+
 /// Beginnings, parts that are repeated as often as a condition may have operators, and endings; the longest first.
 const CHAINS: &[(&str, &str, &str)] = &[
     ("labels", "[0]", ""),
