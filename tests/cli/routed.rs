@@ -106,7 +106,9 @@ async fn an_engine_that_is_named_and_does_not_answer_is_told_at_once() {
 
 async fn an_engine_that_does_not_answer_is_passed_over() {
     let (bench, config) = bench().await;
-    let report = bench.run(&["--config", &config, "--json", "-l", "where=away"], &["exit 0"]).finish().await.json();
+    let done = bench.run(&["--config", &config, "--json", "-l", "where=away"], &["exit 0"]).finish().await;
+    assert!(done.stderr.contains("longshore: passed over away: "), "{}", done.stderr);
+    let report = done.json();
     assert_eq!((&report["host"], &report["status"]), (&json!("home"), &json!("completed")));
     let candidate = &report["route"]["stages"][0]["candidates"][0];
     assert_eq!(

@@ -3,7 +3,7 @@
 use longshore::{
     Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutionHost, Result, StopLevel,
     clock::since,
-    route::{RejectionKind, RouteDecision, RouteOutcome, StageKind, Target},
+    route::{RejectionKind, RouteDecision, RouteOutcome, StageKind, Target, Verdict},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -131,6 +131,15 @@ fn refusal(decision: &RouteDecision) -> Error {
 fn tell(decision: &RouteDecision, console: &Console) {
     if let RouteOutcome::Chosen { host, executor, reason, .. } = &decision.outcome {
         console.notice(&format!("runs on {host} ({executor}): {reason}"));
+    }
+    // Why it is not where it would usually be.
+    let stages = decision.stages.split_last().map(|(_, earlier)| earlier).unwrap_or_default();
+    for candidate in stages.iter().flat_map(|stage| &stage.candidates) {
+        if let Verdict::Rejected(rejection) = &candidate.verdict
+            && rejection.kind.is_temporary()
+        {
+            console.notice(&format!("passed over {}: {}", candidate.host, rejection.why));
+        }
     }
     let unmet =
         decision.stages.iter().filter(|stage| stage.kind == StageKind::Preferred && stage.candidates.is_empty());
