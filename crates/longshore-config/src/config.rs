@@ -92,10 +92,7 @@ impl Config {
     /// What a name means that somebody typed: a host of that name, else a kind of executor that a host has.
     #[must_use]
     pub fn target(&self, name: &str) -> Option<Target> {
-        let host = self.hosts().find(|host| host.name.as_str() == name);
-        let kind = || self.hosts().find(|host| host.executor_type.as_str() == name);
-        host.map(|host| Target::Host(host.name.clone()))
-            .or_else(|| kind().map(|host| Target::Executor(host.executor_type.clone())))
+        Target::of_name(name, self.hosts.values().map(|host| &host.host))
     }
 
     /// The templates, by name.

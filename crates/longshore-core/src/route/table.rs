@@ -125,10 +125,7 @@ impl RoutingTable {
     /// What a name means that somebody typed: a host of that name, else a kind of executor that a host has.
     #[must_use]
     pub fn resolve(&self, name: &str) -> Option<Target> {
-        let host = self.hosts.iter().find(|host| host.host.name.as_str() == name);
-        let kind = || self.hosts.iter().find(|host| host.host.executor_type.as_str() == name);
-        host.map(|host| Target::Host(host.host.name.clone()))
-            .or_else(|| kind().map(|host| Target::Executor(host.host.executor_type.clone())))
+        Target::of_name(name, self.hosts.iter().map(|host| &host.host))
     }
 
     /// Where in the list of places a host is.

@@ -20,6 +20,13 @@ pub enum Target {
 }
 
 impl Target {
+    /// What a name means that somebody typed: a host of that name, else a kind of executor that one of the hosts has.
+    pub fn of_name<'a>(name: &str, hosts: impl Iterator<Item = &'a ExecutionHost> + Clone) -> Option<Self> {
+        let host = hosts.clone().find(|host| host.name.as_str() == name).map(|host| Self::Host(host.name.clone()));
+        let mut kinds = hosts.map(|host| &host.executor_type);
+        host.or_else(|| kinds.find(|kind| kind.as_str() == name).cloned().map(Self::Executor))
+    }
+
     /// Whether the host is one that the target points at.
     #[must_use]
     pub fn covers(&self, host: &ExecutionHost) -> bool {
