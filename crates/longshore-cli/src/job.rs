@@ -68,11 +68,7 @@ fn of_image(reader: &mut Reader, args: &JobArgs) -> Result<JobTemplate> {
 
 /// The job's name where none is given: the last part of the image's.
 fn name_of(image: &ImageSource) -> String {
-    let repository = match image {
-        ImageSource::Registry(reference) => reference.repository(),
-        _ => "job",
-    };
-    repository.rsplit('/').next().unwrap_or(repository).chars().take(128).collect()
+    image.short_name().chars().take(128).collect()
 }
 
 /// Core names its own fields; here people know the options.

@@ -16,6 +16,14 @@ use crate::units::duration;
 pub enum Capability {
     /// Runs images that a registry serves.
     RegistryImages,
+    /// Runs images from the archives that `docker save` writes.
+    DockerArchives,
+    /// Runs images from OCI layouts in archives.
+    OciArchives,
+    /// Runs images from OCI layouts in folders.
+    OciLayouts,
+    /// Runs what lies unpacked in a folder.
+    RootFolders,
     /// Fetches the image before every launch on demand.
     PullAlways,
     /// Refuses to fetch an image on demand.

@@ -190,6 +190,7 @@ impl Demands {
     fn image(&mut self, image: &ImageSource, policy: PullPolicy) {
         match image {
             ImageSource::Registry(reference) => self.add("image", Capability::RegistryImages, reference),
+            ImageSource::Local(local) => self.add("image", local.format().capability(), local),
         }
         match policy {
             PullPolicy::IfMissing => {}

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
-use crate::{SecretReference, Violation, text::text_serde};
+use super::mounts::absolute_path;
+use crate::{Capability, SecretReference, Violation, text::text_serde};
 
 /// Where an image comes from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,15 +13,36 @@ use crate::{SecretReference, Violation, text::text_serde};
 pub enum ImageSource {
     /// An image of a registry, or one that the host already has under that name.
     Registry(ImageReference),
+    /// An image that lies in a file or folder of the machine that runs it.
+    Local(LocalImage),
 }
 
-/// Sources that are reserved, so that a later version can read them without changing what an old text means.
-const RESERVED: [&str; 4] = ["docker-archive", "oci-archive", "oci", "rootfs"];
+impl ImageSource {
+    /// What people would call the image: the last part of its name, or of its path.
+    #[must_use]
+    pub fn short_name(&self) -> &str {
+        let (path, last) = match self {
+            Self::Registry(reference) => (reference.repository(), reference.repository().rsplit('/').next()),
+            Self::Local(local) => (local.path(), local.path().rsplit('/').next()),
+        };
+        last.unwrap_or(path)
+    }
+
+    /// The file or folder, when the image lies in one.
+    #[must_use]
+    pub const fn local(&self) -> Option<&LocalImage> {
+        match self {
+            Self::Registry(_) => None,
+            Self::Local(local) => Some(local),
+        }
+    }
+}
 
 impl fmt::Display for ImageSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Registry(reference) => reference.fmt(f),
+            Self::Local(local) => local.fmt(f),
         }
     }
 }
@@ -28,19 +50,114 @@ impl fmt::Display for ImageSource {
 impl FromStr for ImageSource {
     type Err = Violation;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let scheme = text.split_once(':').map(|(scheme, _)| scheme);
-        if scheme.is_some_and(|scheme| RESERVED.contains(&scheme)) {
-            return Err(Violation::new(
-                "image",
-                text,
-                "no executor of this version reads archives, layouts or root folders; load the image into the host and give its name",
-            ));
+        if let Some(local) = LocalImage::parse(text) {
+            return local.map(Self::Local);
         }
         text.parse().map(Self::Registry)
     }
 }
 
-text_serde!(ImageSource, "An image reference: [REGISTRY/]NAME[:TAG][@DIGEST].");
+text_serde!(
+    ImageSource,
+    "An image: [REGISTRY/]NAME[:TAG][@DIGEST], docker-archive:PATH[:NAME], oci-archive:PATH[:TAG], oci:PATH[:TAG] or rootfs:PATH."
+);
+
+/// An image in a file or folder: `docker-archive:PATH[:NAME]`, `oci-archive:PATH[:TAG]`, `oci:PATH[:TAG]` or
+/// `rootfs:PATH`. The path is absolute and has no `:` in it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub struct LocalImage {
+    format: ImageFormat,
+    path: String,
+    name: Option<String>,
+}
+
+impl LocalImage {
+    /// `None` for a text that does not begin with the name of a format.
+    fn parse(text: &str) -> Option<Result<Self, Violation>> {
+        let (scheme, rest) = text.split_once(':')?;
+        let format = ImageFormat::ALL.into_iter().find(|format| format.scheme() == scheme)?;
+        let (path, name) = split_optional(rest, rest.find(':'));
+        Some(Self::new(format, path, name).map_err(|rule| Violation::new("image", text, rule)))
+    }
+
+    fn new(format: ImageFormat, path: &str, name: Option<&str>) -> Result<Self, String> {
+        absolute_path("image", path).map_err(|violation| violation.rule)?;
+        if name.is_some() && format == ImageFormat::RootFolder {
+            return Err("a root folder holds one image; its path must have no `:` in it".to_owned());
+        }
+        if name.is_some_and(|name| name.is_empty() || name.contains(char::is_control)) {
+            return Err("name the image after the path's `:`, or leave the `:` out".to_owned());
+        }
+        Ok(Self { format, path: path.to_owned(), name: name.map(str::to_owned) })
+    }
+
+    /// In which form the image lies there.
+    #[must_use]
+    pub const fn format(&self) -> ImageFormat {
+        self.format
+    }
+
+    /// The file or folder, an absolute path without `.` and `..`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Which of several images, when the text says so.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+}
+
+impl fmt::Display for LocalImage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name.as_ref().map(|name| format!(":{name}")).unwrap_or_default();
+        f.pad(&format!("{}:{}{name}", self.format.scheme(), self.path))
+    }
+}
+
+/// In which form an image lies in a file or folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum ImageFormat {
+    /// What `docker save` writes.
+    DockerArchive,
+    /// An OCI layout in a tar archive.
+    OciArchive,
+    /// An OCI layout: a folder with `index.json`.
+    OciLayout,
+    /// A folder that is the container's root, unpacked.
+    RootFolder,
+}
+
+impl ImageFormat {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::DockerArchive, Self::OciArchive, Self::OciLayout, Self::RootFolder];
+
+    /// The word before the path.
+    #[must_use]
+    pub const fn scheme(self) -> &'static str {
+        match self {
+            Self::DockerArchive => "docker-archive",
+            Self::OciArchive => "oci-archive",
+            Self::OciLayout => "oci",
+            Self::RootFolder => "rootfs",
+        }
+    }
+
+    /// What an executor needs to run such an image.
+    #[must_use]
+    pub const fn capability(self) -> Capability {
+        match self {
+            Self::DockerArchive => Capability::DockerArchives,
+            Self::OciArchive => Capability::OciArchives,
+            Self::OciLayout => Capability::OciLayouts,
+            Self::RootFolder => Capability::RootFolders,
+        }
+    }
+}
 
 impl From<ImageReference> for ImageSource {
     fn from(reference: ImageReference) -> Self {
@@ -273,6 +390,31 @@ mod tests {
     }
 
     #[test]
+    fn files_and_folders_are_taken_apart() {
+        let cases = [
+            ("docker-archive:/a.tar", (ImageFormat::DockerArchive, "/a.tar", None, "a.tar")),
+            ("docker-archive:/a.tar:b.c:1/d:2", (ImageFormat::DockerArchive, "/a.tar", Some("b.c:1/d:2"), "a.tar")),
+            ("oci-archive:/a/b.tar:1", (ImageFormat::OciArchive, "/a/b.tar", Some("1"), "b.tar")),
+            ("oci:/layout:1", (ImageFormat::OciLayout, "/layout", Some("1"), "layout")),
+            ("rootfs:/srv/root", (ImageFormat::RootFolder, "/srv/root", None, "root")),
+        ];
+        for (text, (format, path, name, short)) in cases {
+            let parsed: ImageSource = text.parse().unwrap();
+            let local = parsed.local().unwrap();
+            assert_eq!((local.format(), local.path(), local.name()), (format, path, name), "{text}");
+            assert_eq!((parsed.to_string(), parsed.short_name()), (text.to_owned(), short));
+        }
+    }
+
+    #[test]
+    fn files_and_folders_that_could_be_mistaken_are_refused() {
+        for text in ["rootfs:", "rootfs:srv", "oci:/a/../b", "oci:./a", "rootfs:/a:b", "oci:/a:", "oci-archive://a"] {
+            let error = text.parse::<ImageSource>().unwrap_err();
+            assert_eq!((error.field.as_str(), error.shown), ("image", format!("{text:?}")));
+        }
+    }
+
+    #[test]
     fn what_is_no_reference_is_refused_by_rule() {
         for text in [
             "",
@@ -293,9 +435,6 @@ mod tests {
         ] {
             let error = text.parse::<ImageSource>().unwrap_err();
             assert_eq!(error.field, "image", "{text}");
-        }
-        for text in ["docker-archive:/a.tar", "oci:/layout:1", "rootfs:/srv"] {
-            assert!(text.parse::<ImageSource>().unwrap_err().to_string().contains("give its name"), "{text}");
         }
     }
 }

@@ -16,7 +16,7 @@ mod template;
 pub use container_job::{ContainerJob, GroupMembership, JobOverrides, PreferredExecutor, Principal};
 pub use demands::{CheckedJob, Demand};
 pub use env::{EnvName, EnvVar};
-pub use image::{ImageReference, ImageSource, PullPolicy, RegistryCredentials};
+pub use image::{ImageFormat, ImageReference, ImageSource, LocalImage, PullPolicy, RegistryCredentials};
 pub use mounts::{Mount, MountSource, Tmpfs, VolumeName};
 pub use network::{Network, NetworkAlias, NetworkName};
 pub use placement::{Placement, Region, Residency};

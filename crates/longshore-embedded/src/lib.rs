@@ -1,0 +1,4 @@
+//! Longshore's embedded executor.
+
+mod image;
+mod seccomp;
