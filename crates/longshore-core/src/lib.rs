@@ -26,6 +26,7 @@ mod launch;
 mod logs;
 mod nearest;
 mod plan;
+mod registry_login;
 mod run;
 mod secrets;
 mod section;
@@ -45,7 +46,7 @@ pub use host::{ExecutionHost, Finding, Health, HostFacts};
 pub use ids::{ContainerName, ExecutorType, HostName, JobId, LaunchToken, Owner};
 pub use job::{
     CheckedJob, ContainerJob, Demand, EnvName, EnvVar, GpuRequest, GroupMembership, ImageFormat, ImageReference, ImageSource,
-    JobName, JobOverrides, JobTemplate, LabelKey, LabelValue, Mount, MountSource, Network, NetworkAlias, NetworkName,
+    JobName, JobOverrides, JobTemplate, LabelKey, LabelValue, LocalImage, Mount, MountSource, Network, NetworkAlias, NetworkName,
     Placement, Platform, PreferredExecutor, Principal, PullPolicy, Region, RegistryCredentials, Residency, Resources,
     SecretBinding, SecretDelivery, SecretName, SecretReference, SecurityProfile, Tmpfs, VolumeName,
 };
@@ -54,6 +55,7 @@ pub use logs::{LogCompleteness, LogCursor, LogPage, LogQuery, LogRecord, LogStre
 pub use nearest::{nearest, suggestion};
 pub use plan::{Grant, HostSettings, Plan};
 pub use registry::{ExecutorContext, ExecutorKind, ExecutorRegistry};
+pub use registry_login::{RegistryIdentity, RegistryLogin, RegistryLogins, stored_logins};
 pub use run::{
     CapturedLogs, Cleanup, DEFAULT_GRACE, Launched, LogDelivery, Patience, RunEvent, RunObserver, RunOutcome, Runner,
     StopLevel, StopSwitch, follow_logs, launch_once, run, wait,

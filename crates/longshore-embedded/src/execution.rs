@@ -1,0 +1,289 @@
+//! One execution, by its folder: how it stands, its log, its end.
+
+use longshore_core::{
+    Clock, Error, ErrorKind, ExecutionHandle, ExecutionStatus, Harvest, LogCompleteness, LogCursor, LogPage, LogQuery,
+    LogSummary, Result, StopRequest, Termination, Usage,
+};
+use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::{io, sync::Arc};
+
+use crate::{
+    blocking::blocking,
+    helper::Helpers,
+    logs::{self, Place},
+    mapping::end,
+    remove,
+    state::{Ended, Folder, Home, Lock, Stage, Started, StopWish, boot_id, process_start, write_new},
+    supervisor::{Task, remove_cgroups},
+    watch::{Bell, Watch, Watcher},
+};
+
+/// The version of the handles that are given out.
+pub(crate) const HANDLE_VERSION: u32 = 1;
+
+/// One execution, and what is needed to look at it.
+pub(crate) struct Execution<'a> {
+    pub(crate) home: &'a Home,
+    pub(crate) watcher: &'a Watcher,
+    pub(crate) helpers: &'a Helpers,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) handle: &'a ExecutionHandle,
+}
+
+impl Execution<'_> {
+    fn folder(&self) -> Folder {
+        self.home.execution(self.handle.token)
+    }
+
+    pub(crate) async fn stage(&self) -> Result<Stage> {
+        let folder = self.folder();
+        blocking(move || folder.stage()).await.map_err(|error| self.home.unusable(error))
+    }
+
+    pub(crate) async fn status(&self) -> Result<ExecutionStatus> {
+        match self.stage().await? {
+            Stage::Absent | Stage::Abandoned => Ok(ExecutionStatus::NotFound),
+            Stage::Launching => Ok(ExecutionStatus::Pending),
+            Stage::Running(started) => Ok(ExecutionStatus::Running { started_at: Some(started.started_at) }),
+            Stage::Ended(_, ended) => Ok(ExecutionStatus::Terminated(end::termination(&ended))),
+            Stage::Lost(started) => self.lost(&started).map(ExecutionStatus::Terminated),
+        }
+    }
+
+    /// A container whose supervisor is gone dies with it; that it has is made sure of before it is said.
+    fn lost(&self, started: &Started) -> Result<Termination> {
+        let boot = boot_id().map_err(|error| self.home.unusable(error))?;
+        if started.boot_id == boot {
+            kill(started).map_err(|error| {
+                let message = "a container without its supervisor can't be ended";
+                Error::new(ErrorKind::Unavailable, message).with_source(error)
+            })?;
+        }
+        Ok(end::lost(started, &boot))
+    }
+
+    fn watch(&self) -> Result<Watch> {
+        self.watcher.watch(self.folder().path(), &Arc::new(Bell::default())).map_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound { self.not_found() } else { self.home.unusable(error) }
+        })
+    }
+
+    /// Leaves the wish, rings the supervisor's bell, and waits for the end.
+    pub(crate) async fn stop(&self, stop: &StopRequest) -> Result<Termination> {
+        let watch = self.watch()?;
+        let mut asked = false;
+        loop {
+            match self.stage().await? {
+                Stage::Absent | Stage::Abandoned => return Err(self.not_found()),
+                Stage::Ended(_, ended) => return Ok(end::termination(&ended)),
+                Stage::Lost(started) => return self.lost(&started),
+                Stage::Running(started) if !asked => {
+                    asked = true;
+                    self.ask(&started, stop)?;
+                    continue;
+                }
+                Stage::Running(_) | Stage::Launching => {}
+            }
+            watch.bell().rung().await;
+        }
+    }
+
+    fn ask(&self, started: &Started, stop: &StopRequest) -> Result<()> {
+        let wish = StopWish { reason: stop.reason, grace: stop.grace };
+        let rung = write_new(&self.folder().new_stop(), &wish)
+            .and_then(|()| signal(started.supervisor.pid, started.supervisor.start, Signal::USR1));
+        match rung {
+            Ok(()) => Ok(()),
+            // It is ending, or has been cleaned up: the next look tells.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => {
+                let message = "the supervisor can't be asked to stop the container";
+                Err(Error::new(ErrorKind::Unavailable, message).with_source(error))
+            }
+        }
+    }
+
+    pub(crate) async fn logs(&self, query: &LogQuery) -> Result<LogPage> {
+        let from = self.place(query.cursor.as_ref())?;
+        let watch = if query.wait.is_zero() { None } else { Some(self.watch()?) };
+        let began = self.clock.now();
+        loop {
+            let page = self.page(from, query.max_bytes).await?;
+            let left = query.wait.saturating_sub(longshore_core::clock::since(self.clock.now(), began));
+            let Some(watch) =
+                watch.as_ref().filter(|_| page.records.is_empty() && page.ended.is_none() && !left.is_zero())
+            else {
+                return Ok(page);
+            };
+            tokio::select! {
+                () = watch.bell().rung() => {}
+                () = self.clock.sleep(left) => {}
+            }
+        }
+    }
+
+    /// What is there now. The stage is looked at first: what is written before an end is there when the end is.
+    async fn page(&self, from: Place, max_bytes: usize) -> Result<LogPage> {
+        let stage = self.stage().await?;
+        if matches!(stage, Stage::Absent | Stage::Abandoned) {
+            return Err(self.not_found());
+        }
+        let folder = self.folder();
+        let read = blocking(move || logs::read(&folder, from, max_bytes)).await;
+        let (records, next) = match read {
+            Ok(read) => read,
+            // A launch that is under way has no log yet.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (Vec::new(), from),
+            Err(error) => return Err(self.unreadable(from, error)),
+        };
+        let cursor = self.cursor(next);
+        if !records.is_empty() {
+            // Whether this is the end, the next page tells, unless nothing can be left.
+            let over = matches!(&stage, Stage::Ended(_, ended) if next.read() == (ended.log.stdout_bytes, ended.log.stderr_bytes));
+            if !over {
+                return Ok(LogPage::open(records, cursor));
+            }
+        }
+        Ok(match self.completeness(&stage, next)? {
+            Some(completeness) => LogPage::last(records, cursor, completeness),
+            None => LogPage::open(records, cursor),
+        })
+    }
+
+    /// How complete the log is, of an execution that has ended, when nothing comes after the place.
+    fn completeness(&self, stage: &Stage, last: Place) -> Result<Option<LogCompleteness>> {
+        Ok(match stage {
+            Stage::Ended(_, ended) => Some(self.summary(ended, last)?.completeness),
+            Stage::Lost(_) => Some(cut_off()),
+            _ => None,
+        })
+    }
+
+    fn summary(&self, ended: &Ended, last: Place) -> Result<LogSummary> {
+        let launched =
+            self.folder().launched().map_err(|error| self.home.unusable(error))?.ok_or_else(|| self.not_found())?;
+        Ok(end::log_summary(&ended.log, launched.log_cap, last.read()))
+    }
+
+    pub(crate) async fn harvest(&self) -> Result<Harvest> {
+        match self.stage().await? {
+            Stage::Absent | Stage::Abandoned => Err(self.not_found()),
+            Stage::Launching | Stage::Running(_) => {
+                Err(still_running("the container still runs; wait for its end or stop it first"))
+            }
+            Stage::Ended(_, ended) => {
+                let termination = end::termination(&ended);
+                let logs = self.summary(&ended, self.end_of_log().await?)?;
+                let usage = end::usage(&ended, termination.run_time().unwrap_or_default());
+                Ok(Harvest::new(termination, logs, usage))
+            }
+            Stage::Lost(started) => {
+                let (stdout, stderr) = self.end_of_log().await?.read();
+                let logs = LogSummary::new(cut_off(), stdout, stderr);
+                Ok(Harvest::new(self.lost(&started)?, logs, Usage::default()))
+            }
+        }
+    }
+
+    async fn end_of_log(&self) -> Result<Place> {
+        let folder = self.folder();
+        blocking(move || logs::end(&folder)).await.map_err(|error| self.home.unusable(error))
+    }
+
+    pub(crate) async fn cleanup(&self) -> Result<()> {
+        match self.stage().await? {
+            Stage::Absent => return Ok(()),
+            Stage::Launching | Stage::Running(_) => {
+                return Err(still_running("the container still runs; stop it first"));
+            }
+            Stage::Lost(started) => drop(self.lost(&started)?),
+            Stage::Ended(..) | Stage::Abandoned => {}
+        }
+        let folder = self.folder();
+        let grave = blocking(move || take_out(&folder)).await.map_err(|error| self.home.unusable(error))?;
+        let Some(grave) = grave else { return Ok(()) };
+        remove_folder(self.helpers, grave).await.map_err(|error| self.home.unusable(error))
+    }
+
+    fn place(&self, cursor: Option<&LogCursor>) -> Result<Place> {
+        let Some(cursor) = cursor else { return Ok(Place::default()) };
+        let ours = cursor.as_str().split_once(':').filter(|(mark, _)| *mark == self.handle.token.to_string());
+        ours.and_then(|(_, place)| place.parse().ok()).ok_or_else(alien_cursor)
+    }
+
+    fn cursor(&self, place: Place) -> LogCursor {
+        LogCursor::new(format!("{}:{place}", self.handle.token))
+    }
+
+    fn unreadable(&self, from: Place, error: io::Error) -> Error {
+        let beyond = matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput);
+        if beyond && from != Place::default() { alien_cursor() } else { self.home.unusable(error) }
+    }
+
+    fn not_found(&self) -> Error {
+        Error::new(ErrorKind::NotFound, "there is no such execution").with_context("token", self.handle.token)
+    }
+}
+
+fn cut_off() -> LogCompleteness {
+    LogCompleteness::Missing { reason: "the supervisor ended before the program's output did".to_owned() }
+}
+
+fn alien_cursor() -> Error {
+    Error::new(ErrorKind::Invalid, "the cursor is not one of this log; read from the beginning")
+}
+
+fn still_running(message: &str) -> Error {
+    Error::new(ErrorKind::StillRunning, message)
+}
+
+/// Sends the signal to the process, unless another has its number now.
+fn signal(pid: i32, start: u64, signal: Signal) -> io::Result<()> {
+    let gone = || io::Error::from(io::ErrorKind::NotFound);
+    let number = rustix::process::Pid::from_raw(pid).ok_or_else(gone)?;
+    let process = match pidfd_open(number, PidfdFlags::empty()) {
+        Ok(process) => process,
+        Err(rustix::io::Errno::SRCH) => return Err(gone()),
+        Err(error) => return Err(error.into()),
+    };
+    if process_start(pid).ok() != Some(start) {
+        return Err(gone());
+    }
+    match pidfd_send_signal(&process, signal) {
+        Err(rustix::io::Errno::SRCH) => Err(gone()),
+        other => Ok(other?),
+    }
+}
+
+/// Ends a container whose supervisor is gone, and removes its control groups.
+fn kill(started: &Started) -> io::Result<()> {
+    match signal(started.init.pid, started.init.start, Signal::KILL) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        other => return other,
+    }
+    // They go with the last process; until then the next look tries again.
+    let _ = remove_cgroups(&started.cgroups);
+    Ok(())
+}
+
+/// Takes an ended execution's folder out of sight, once its supervisor has let go of it.
+fn take_out(folder: &Folder) -> io::Result<Option<Folder>> {
+    let _lock = match Lock::wait(&folder.lock()) {
+        Ok(lock) => lock,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    folder.bury()
+}
+
+/// Removes a folder, as whoever its files belong to.
+pub(crate) async fn remove_folder(helpers: &Helpers, folder: Folder) -> io::Result<()> {
+    let path = folder.path().to_owned();
+    match blocking(move || remove::tree(&path)).await {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && helpers.identity.is_rootless() => {
+            let task = Task::Remove(folder.path().to_owned());
+            helpers.perform(&task, None).await.map(drop).map_err(io::Error::other)
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,209 @@
+//! What this machine gives to containers, found out by trying.
+
+use jiff::Timestamp;
+use longshore_core::{ByteSize, Cpu, Error, ErrorKind, HostFacts, Platform, Result};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    config::{EmbeddedConfig, RootFilesystem},
+    helper::Helpers,
+    machine,
+    state::Home,
+    supervisor::{NetworkHelper, Task},
+};
+
+/// Keys of [`HostFacts::details`] that plans look at.
+pub(crate) const LIMITS: &str = "limits";
+pub(crate) const ROOT: &str = "root_filesystem";
+pub(crate) const NETWORK: &str = "network_helper";
+pub(crate) const USERS: &str = "users";
+
+/// Where hierarchies are mounted (`cgroups(7)`).
+const CGROUPS: &str = "/sys/fs/cgroup";
+/// Where root's containers have their control groups.
+const ROOT_GROUP: &str = "/longshore";
+
+/// What a try found out.
+#[derive(Debug, Serialize, Deserialize)]
+struct Tried {
+    /// Why overlayfs can't be had, if it can't.
+    overlay: Option<String>,
+}
+
+/// Looks at this machine, and tries in a process of its own what only trying tells.
+///
+/// # Errors
+/// `Unsupported` where no container can be run by this user, and the way out.
+pub(crate) async fn discover(
+    config: &EmbeddedConfig,
+    helpers: &Helpers,
+    home: &Home,
+    now: Timestamp,
+) -> Result<HostFacts> {
+    home.open()?;
+    let trial = home.path().join(format!("try.{}", uuid::Uuid::new_v4().simple()));
+    let answer = helpers.perform(&Task::Try(trial), None).await.map_err(no_containers)?;
+    let tried: Tried = serde_json::from_str(&answer).map_err(|error| {
+        Error::new(ErrorKind::Unexpected, format!("the supervisor answered {answer:?}")).with_source(error)
+    })?;
+    let platform: Option<Platform> = format!("linux/{}", architecture()).parse().ok();
+    Ok(HostFacts::builder()
+        .discovered_at(now)
+        .engine(format!("Longshore embedded {}", env!("CARGO_PKG_VERSION")))
+        .platforms(platform.into_iter().collect())
+        .maybe_cpu(cpus())
+        .maybe_memory(memory())
+        .details(details(config, helpers, &tried))
+        .build())
+}
+
+fn no_containers(error: Error) -> Error {
+    if error.kind() == ErrorKind::Unsupported {
+        return error;
+    }
+    let message = "this user can't run containers here; allow unprivileged user namespaces (sysctl \
+                   user.max_user_namespaces, kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns), \
+                   or run as root outside of a container";
+    Error::new(ErrorKind::Unsupported, message).with_source(error)
+}
+
+fn details(config: &EmbeddedConfig, helpers: &Helpers, tried: &Tried) -> BTreeMap<String, String> {
+    let overlay = config.root_filesystem != RootFilesystem::Copy && tried.overlay.is_none();
+    let helper = network_helper();
+    let pairs = [
+        (LIMITS, Some(limits(config, helpers).join(","))),
+        (ROOT, Some(if overlay { "overlay" } else { "copy" }.to_owned())),
+        ("overlay_missing", tried.overlay.clone()),
+        (NETWORK, helper.map(|helper| helper.path().display().to_string())),
+        (USERS, Some(helpers.identity.users().to_string())),
+        ("rootless", Some(helpers.identity.is_rootless().to_string())),
+        ("cgroups", Some(hierarchy().to_owned())),
+        ("kernel", kernel()),
+    ];
+    pairs.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+}
+
+/// The kernel's name for a machine as images name it.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+fn cpus() -> Option<Cpu> {
+    let cores = std::thread::available_parallelism().ok()?.get();
+    Cpu::from_millis(u32::try_from(cores).ok()?.saturating_mul(1000))
+}
+
+fn memory() -> Option<ByteSize> {
+    let table = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = table.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
+    ByteSize::from_bytes(kibibytes * 1024)
+}
+
+fn kernel() -> Option<String> {
+    fs::read_to_string("/proc/sys/kernel/osrelease").ok().map(|release| release.trim().to_owned())
+}
+
+fn is_unified() -> bool {
+    Path::new(CGROUPS).join("cgroup.controllers").exists()
+}
+
+fn hierarchy() -> &'static str {
+    let unified = Path::new(CGROUPS).join("unified").is_dir();
+    match (is_unified(), unified) {
+        (true, _) => "v2",
+        (false, true) => "hybrid",
+        (false, false) => "v1",
+    }
+}
+
+/// The control group in which containers get groups of their own; `None` where they can't.
+pub(crate) fn group(config: &EmbeddedConfig, helpers: &Helpers) -> Option<PathBuf> {
+    let parent = match &config.cgroup_parent {
+        Some(parent) => parent.clone(),
+        None if helpers.identity.is_rootless() => return None,
+        None => PathBuf::from(ROOT_GROUP),
+    };
+    (!helpers.identity.is_rootless() || is_delegated(&parent)).then_some(parent)
+}
+
+/// Whether this user may make groups below the parent in every hierarchy.
+fn is_delegated(parent: &Path) -> bool {
+    let relative = parent.strip_prefix("/").unwrap_or(parent);
+    let may_write = |folder: &Path| {
+        [folder.to_owned(), folder.join("cgroup.procs")]
+            .iter()
+            .all(|path| rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok())
+    };
+    if is_unified() {
+        return may_write(&Path::new(CGROUPS).join(relative));
+    }
+    let Ok(hierarchies) = fs::read_dir(CGROUPS) else { return false };
+    let folders = hierarchies.filter_map(|entry| Some(entry.ok()?.path()));
+    folders.filter(|folder| folder.join("cgroup.procs").exists()).all(|folder| may_write(&folder.join(relative)))
+}
+
+/// Which limits hold here, by the resources' names.
+fn limits(config: &EmbeddedConfig, helpers: &Helpers) -> Vec<&'static str> {
+    let Some(parent) = group(config, helpers) else { return Vec::new() };
+    let all = [("memory", "memory"), ("cpu", "cpu"), ("pids", "pids")];
+    let has = |controller: &str| {
+        if !is_unified() {
+            return Path::new(CGROUPS).join(controller).join("cgroup.procs").exists();
+        }
+        let relative = parent.strip_prefix("/").unwrap_or(&parent);
+        let place = if helpers.identity.is_rootless() { Path::new(CGROUPS).join(relative) } else { CGROUPS.into() };
+        let listed = fs::read_to_string(place.join("cgroup.controllers")).unwrap_or_default();
+        listed.split_ascii_whitespace().any(|listed| listed == controller)
+    };
+    all.into_iter().filter(|(_, controller)| has(controller)).map(|(name, _)| name).collect()
+}
+
+/// What gives a container's own network a way out.
+pub(crate) fn network_helper() -> Option<NetworkHelper> {
+    machine::program("slirp4netns")
+        .map(NetworkHelper::Slirp)
+        .or_else(|| machine::program("pasta").map(NetworkHelper::Pasta))
+}
+
+impl NetworkHelper {
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::Pasta(path) | Self::Slirp(path) => path,
+        }
+    }
+}
+
+/// True when a comma-separated detail holds the word.
+pub(crate) fn detail_has(facts: &HostFacts, key: &str, word: &str) -> bool {
+    facts.details.get(key).is_some_and(|list| list.split(',').any(|item| item == word))
+}
+
+/// Tries in this process, which is there for nothing else, what containers need: a mount namespace, and overlayfs on the
+/// file system of the folder.
+pub(crate) fn try_here(folder: &Path, rootless: bool) -> io::Result<String> {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)?;
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SLAVE, None::<&str>)?;
+    for name in ["lower", "upper", "work", "root"] {
+        fs::create_dir_all(folder.join(name))?;
+    }
+    std::env::set_current_dir(folder)?;
+    let user = if rootless { ",userxattr" } else { "" };
+    let options = format!("lowerdir=lower,upperdir=upper,workdir=work{user}");
+    let mounted = mount(Some("overlay"), "root", Some("overlay"), MsFlags::empty(), Some(options.as_str()));
+    let overlay = mounted.and_then(|()| umount2("root", MntFlags::MNT_DETACH)).err();
+    std::env::set_current_dir("/")?;
+    crate::remove::tree(folder)?;
+    let tried = Tried { overlay: overlay.map(|error| error.desc().to_owned()) };
+    serde_json::to_string(&tried).map_err(io::Error::other)
+}

@@ -1,0 +1,27 @@
+//! What is on disk: one folder an execution, under the name of its token, and the images beside them.
+//!
+//! ```text
+//! version            the version of all that is below
+//! images/            the image store
+//! executions/TOKEN/
+//!   launch.json      what was asked: written and synced before anything runs
+//!   lock             locked by the launcher, then by the supervisor, for as long as either lives
+//!   started.json     which processes, since when; written just before the program is executed
+//!   exit.json        how it ended; written whole or not at all
+//!   stop.ID          requests to stop it
+//!   stdout, stderr, log.index
+//!   upper/, work/    what the container writes to its root
+//!   mnt/             where the supervisor mounts what only it and the container see
+//! ```
+
+mod boot;
+mod folder;
+mod home;
+mod lock;
+mod record;
+
+pub(crate) use boot::{boot_id, process_start};
+pub(crate) use folder::{Folder, Stage};
+pub(crate) use home::Home;
+pub(crate) use lock::Lock;
+pub(crate) use record::{Ended, Exit, Launched, LogEnd, Process, Started, StopWish, Used, read, write_new, write_over};

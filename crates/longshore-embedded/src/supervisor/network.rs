@@ -1,0 +1,140 @@
+//! The container's network, from the outside.
+
+use longshore_core::ErrorKind;
+use nix::sched::{CloneFlags, setns};
+use rustix::{
+    net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with},
+    pipe::{PipeFlags, pipe_with},
+};
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::fd::{AsRawFd, OwnedFd},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use super::{
+    fault::{Doing, Fault, Outcome},
+    order::{NetworkHelper, NetworkOrder},
+};
+
+/// What keeps a network going; it ends with the supervisor.
+#[derive(Debug)]
+pub(super) struct Connection {
+    helper: Option<Child>,
+    /// The helper ends when nobody holds this any more.
+    _alive: Option<OwnedFd>,
+}
+
+/// Sets the network of the container up, whose first process has been made and not started.
+pub(super) fn connect(network: &NetworkOrder, init: i32) -> Outcome<Connection> {
+    match network {
+        NetworkOrder::Host => Ok(Connection { helper: None, _alive: None }),
+        NetworkOrder::None => {
+            let namespace = File::open(format!("/proc/{init}/ns/net")).doing("the container's network")?;
+            // The supervisor itself needs none.
+            setns(&namespace, CloneFlags::CLONE_NEWNET).doing("the container's network can't be entered")?;
+            loopback_up().doing("the container's loopback can't be set up")?;
+            Ok(Connection { helper: None, _alive: None })
+        }
+        NetworkOrder::Private(NetworkHelper::Slirp(program)) => slirp(program, init),
+        NetworkOrder::Private(NetworkHelper::Pasta(program)) => pasta(program, init),
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(helper) = &mut self.helper {
+            let _ = helper.kill();
+            let _ = helper.wait();
+        }
+    }
+}
+
+/// slirp4netns says on one pipe that it is ready, and ends when the other is closed. Both are inherited: the supervisor
+/// has one thread, and starts nothing else.
+fn slirp(program: &Path, init: i32) -> Outcome<Connection> {
+    let (ready, ready_there) = pipe_with(PipeFlags::empty()).doing("a pipe can't be made")?;
+    let (exit_there, alive) = pipe_with(PipeFlags::empty()).doing("a pipe can't be made")?;
+    for own in [&ready, &alive] {
+        rustix::io::fcntl_setfd(own, rustix::io::FdFlags::CLOEXEC).doing("a pipe can't be kept")?;
+    }
+    let mut command = Command::new(program);
+    command.args(["--configure", "--mtu=65520", "--disable-host-loopback", "--enable-seccomp"]);
+    command.arg(format!("--ready-fd={}", ready_there.as_raw_fd()));
+    command.arg(format!("--exit-fd={}", exit_there.as_raw_fd()));
+    command.args([&init.to_string(), "tap0"]);
+    let helper = spawn(command, program)?;
+    drop((ready_there, exit_there));
+    let mut said = [0];
+    let connected = File::from(ready).read(&mut said).doing("the network's helper can't be heard")?;
+    connection(helper, alive, connected == 1)
+}
+
+/// pasta goes to the background when it is ready, and ends with the network that it serves.
+fn pasta(program: &Path, init: i32) -> Outcome<Connection> {
+    let mut command = Command::new(program);
+    command.args(["--quiet", "--config-net", "--no-map-gw"]);
+    command.args(["--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none"]);
+    command.arg("--netns").arg(format!("/proc/{init}/ns/net"));
+    let mut helper = spawn(command, program)?;
+    let status = helper.wait().doing("the network's helper can't be heard")?;
+    if status.success() { Ok(Connection { helper: None, _alive: None }) } else { Err(failed(helper)) }
+}
+
+fn connection(helper: Child, alive: OwnedFd, ready: bool) -> Outcome<Connection> {
+    if ready {
+        return Ok(Connection { helper: Some(helper), _alive: Some(alive) });
+    }
+    drop(alive);
+    Err(failed(helper))
+}
+
+fn spawn(mut command: Command, program: &Path) -> Outcome<Child> {
+    let spawned = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    spawned.doing(format!("{} can't be started", program.display()))
+}
+
+/// In the helper's own words.
+fn failed(mut helper: Child) -> Fault {
+    let _ = helper.kill();
+    let mut words = String::new();
+    if let Some(mut said) = helper.stderr.take() {
+        let _ = said.read_to_string(&mut words);
+    }
+    let _ = helper.wait();
+    let last = words.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it says nothing").to_owned();
+    Fault::new(ErrorKind::StartFailed, format!("the container's network could not be connected: {last}"))
+}
+
+/// Sets the first interface of a network namespace, its loopback, up (`rtnetlink(7)`).
+fn loopback_up() -> io::Result<()> {
+    let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)?;
+    send(&socket, &set_up_request(), SendFlags::empty())?;
+    let mut answer = [0; 64];
+    let (_, length) = recv(&socket, &mut answer[..], RecvFlags::empty())?;
+    let code =
+        answer.get(16..20).filter(|_| length >= 20).and_then(|bytes| bytes.try_into().ok()).map(i32::from_ne_bytes);
+    match code {
+        Some(0) => Ok(()),
+        Some(code) => Err(io::Error::from_raw_os_error(-code)),
+        None => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+/// `RTM_NEWLINK`, acknowledged, for interface 1: `IFF_UP` on.
+fn set_up_request() -> [u8; 32] {
+    const RTM_NEWLINK: u16 = 16;
+    const REQUEST_AND_ACKNOWLEDGE: u16 = 1 | 4;
+    const IFF_UP: u32 = 1;
+    let mut message = [0; 32];
+    message[..4].copy_from_slice(&32u32.to_ne_bytes());
+    message[4..6].copy_from_slice(&RTM_NEWLINK.to_ne_bytes());
+    message[6..8].copy_from_slice(&REQUEST_AND_ACKNOWLEDGE.to_ne_bytes());
+    message[8..12].copy_from_slice(&1u32.to_ne_bytes());
+    message[20..24].copy_from_slice(&1i32.to_ne_bytes());
+    message[24..28].copy_from_slice(&IFF_UP.to_ne_bytes());
+    message[28..32].copy_from_slice(&IFF_UP.to_ne_bytes());
+    message
+}

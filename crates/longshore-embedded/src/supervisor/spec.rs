@@ -1,0 +1,210 @@
+//! An order as an OCI runtime specification. Pure.
+
+use libcontainer::oci_spec::{
+    OciSpecError,
+    runtime::{
+        Capabilities, Linux, LinuxBuilder, LinuxCapabilitiesBuilder, LinuxCpuBuilder, LinuxIdMapping,
+        LinuxIdMappingBuilder, LinuxMemoryBuilder, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType,
+        LinuxPidsBuilder, LinuxResources, LinuxResourcesBuilder, Mount, MountBuilder, Process, ProcessBuilder,
+        RootBuilder, Spec, SpecBuilder, UserBuilder,
+    },
+};
+use longshore_core::MountSource;
+use std::path::Path;
+
+use super::{
+    cgroup::PLACEHOLDER,
+    files::Given,
+    order::{Limits, NetworkOrder, Order},
+    users::User,
+};
+
+/// The version of the specification that this follows.
+const VERSION: &str = "1.0.2";
+/// The period over which a CPU quota is counted, in microseconds.
+const CPU_PERIOD: u64 = 100_000;
+/// What a hardened container may write to `/tmp`.
+const SCRATCH: u64 = 64 << 20;
+
+/// What tells secrets of the host, or lets a container change it: Docker's list.
+const MASKED: [&str; 11] = [
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+];
+const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+/// What the machine lets a container have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Circumstances {
+    /// The group 5, which terminals belong to, exists in the container.
+    pub(super) has_terminal_group: bool,
+    /// Swap is counted, so that a limit on memory can hold for both.
+    pub(super) counts_swap: bool,
+}
+
+/// The specification of the order, for the user.
+pub(super) fn spec(
+    order: &Order,
+    user: &User,
+    rootfs: &Path,
+    given: &[Given],
+    circumstances: Circumstances,
+) -> Result<Spec, OciSpecError> {
+    SpecBuilder::default()
+        .version(VERSION)
+        .hostname(&order.program.hostname)
+        .root(RootBuilder::default().path(rootfs).readonly(order.root.read_only).build()?)
+        .process(process(order, user)?)
+        .mounts(mounts(order, given, circumstances)?)
+        .linux(linux(order, circumstances)?)
+        .build()
+}
+
+/// The program's variables are not in it: it is written to a file, and they may hold secrets.
+fn process(order: &Order, user: &User) -> Result<Process, OciSpecError> {
+    let held: Capabilities = order
+        .capabilities
+        .iter()
+        .filter_map(|name| serde_json::from_value(format!("CAP_{name}").into()).ok())
+        .collect();
+    let capabilities = LinuxCapabilitiesBuilder::default()
+        .bounding(held.clone())
+        .effective(held.clone())
+        .permitted(held)
+        .inheritable(Capabilities::new())
+        .ambient(Capabilities::new())
+        .build()?;
+    let user = UserBuilder::default().uid(user.uid).gid(user.gid).additional_gids(user.groups.clone()).umask(0o022u32);
+    ProcessBuilder::default()
+        .args(order.program.arguments.clone())
+        .env(Vec::new())
+        .cwd(&order.program.working_directory)
+        .user(user.build()?)
+        .no_new_privileges(true)
+        .capabilities(capabilities)
+        .rlimits(Vec::new())
+        .build()
+}
+
+fn linux(order: &Order, circumstances: Circumstances) -> Result<Linux, OciSpecError> {
+    let paths = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>();
+    let mut linux = LinuxBuilder::default()
+        .namespaces(namespaces(order)?)
+        .masked_paths(paths(&MASKED))
+        .readonly_paths(paths(&READ_ONLY));
+    if !order.rootless {
+        linux = linux.uid_mappings(everybody()?).gid_mappings(everybody()?);
+    }
+    if let Some(group) = &order.cgroup {
+        linux = linux.cgroups_path(group).resources(resources(&order.limits, circumstances)?);
+    } else {
+        linux = linux.cgroups_path(format!("/{PLACEHOLDER}"));
+    }
+    let mut linux = linux.build()?;
+    if order.cgroup.is_none() {
+        linux.set_resources(None);
+    }
+    Ok(linux)
+}
+
+/// A rootless supervisor is in a user namespace already. As root the container gets one in which every user is itself:
+/// what it may do, it may do in its namespaces only.
+fn namespaces(order: &Order) -> Result<Vec<LinuxNamespace>, OciSpecError> {
+    use LinuxNamespaceType as N;
+    let mut kinds = vec![N::Pid, N::Mount, N::Ipc, N::Uts, N::Cgroup];
+    kinds.extend((order.network != NetworkOrder::Host).then_some(N::Network));
+    kinds.extend((!order.rootless).then_some(N::User));
+    kinds.into_iter().map(|kind| LinuxNamespaceBuilder::default().typ(kind).build()).collect()
+}
+
+fn everybody() -> Result<Vec<LinuxIdMapping>, OciSpecError> {
+    Ok(vec![LinuxIdMappingBuilder::default().container_id(0u32).host_id(0u32).size(u32::MAX).build()?])
+}
+
+fn resources(limits: &Limits, circumstances: Circumstances) -> Result<LinuxResources, OciSpecError> {
+    let mut resources = LinuxResourcesBuilder::default();
+    if let Some(bytes) = limits.memory_bytes.and_then(|bytes| i64::try_from(bytes).ok()) {
+        let mut memory = LinuxMemoryBuilder::default().limit(bytes);
+        // Without swap of its own: a limit that spills into swap is none.
+        if circumstances.counts_swap {
+            memory = memory.swap(bytes);
+        }
+        resources = resources.memory(memory.build()?);
+    }
+    if let Some(millis) = limits.cpu_millis {
+        let quota = i64::from(millis) * 100;
+        resources = resources.cpu(LinuxCpuBuilder::default().quota(quota).period(CPU_PERIOD).build()?);
+    }
+    if let Some(pids) = limits.pids {
+        resources = resources.pids(LinuxPidsBuilder::default().limit(pids).build()?);
+    }
+    resources.build()
+}
+
+fn mounts(order: &Order, given: &[Given], circumstances: Circumstances) -> Result<Vec<Mount>, OciSpecError> {
+    let terminals = if circumstances.has_terminal_group { "mode=0620,gid=5" } else { "mode=0620" };
+    let shm = format!("mode=1777,size={}", order.shm_bytes);
+    let mut mounts = vec![
+        mount("proc", "proc", "/proc", "nosuid,noexec,nodev")?,
+        mount("tmpfs", "tmpfs", "/dev", "nosuid,strictatime,mode=755,size=65536k")?,
+        mount("devpts", "devpts", "/dev/pts", &format!("nosuid,noexec,newinstance,ptmxmode=0666,{terminals}"))?,
+        mount("tmpfs", "shm", "/dev/shm", &format!("nosuid,noexec,nodev,{shm}"))?,
+        mount("mqueue", "mqueue", "/dev/mqueue", "nosuid,noexec,nodev")?,
+        system(order)?,
+    ];
+    if order.cgroup.is_some() && order.network != NetworkOrder::Host {
+        mounts.push(mount("cgroup", "cgroup", "/sys/fs/cgroup", "nosuid,noexec,nodev,relatime,ro")?);
+    }
+    for file in given {
+        mounts.push(bind(&file.source, file.target, file.read_only)?);
+    }
+    let mut own = Vec::new();
+    if order.root.read_only && !order.tmpfs.iter().any(|tmpfs| tmpfs.target == "/tmp") {
+        own.push(scratch("/tmp", Some(SCRATCH))?);
+    }
+    for tmpfs in &order.tmpfs {
+        own.push(scratch(&tmpfs.target, tmpfs.size.map(|size| size.bytes()))?);
+    }
+    for asked in &order.mounts {
+        if let MountSource::Bind(path) = &asked.source {
+            own.push(bind(Path::new(path), &asked.target, asked.read_only)?);
+        }
+    }
+    // What is mounted below another must come after it.
+    own.sort_by_key(|mount: &Mount| mount.destination().components().count());
+    mounts.extend(own);
+    Ok(mounts)
+}
+
+/// A view of the kernel's devices for the container's own network; with the host's network, the host's.
+fn system(order: &Order) -> Result<Mount, OciSpecError> {
+    match order.network {
+        NetworkOrder::Host => mount("bind", "/sys", "/sys", "rbind,nosuid,noexec,nodev,ro"),
+        _ => mount("sysfs", "sysfs", "/sys", "nosuid,noexec,nodev,ro"),
+    }
+}
+
+fn scratch(target: &str, size: Option<u64>) -> Result<Mount, OciSpecError> {
+    let size = size.map(|bytes| format!(",size={bytes}")).unwrap_or_default();
+    mount("tmpfs", "tmpfs", target, &format!("nosuid,nodev,noexec,mode=1777{size}"))
+}
+
+fn bind(source: &Path, target: &str, read_only: bool) -> Result<Mount, OciSpecError> {
+    let access = if read_only { "ro" } else { "rw" };
+    let options = ["rbind", "rprivate", "nosuid", "nodev", access].map(str::to_owned).to_vec();
+    MountBuilder::default().typ("bind").source(source).destination(target).options(options).build()
+}
+
+fn mount(kind: &str, source: &str, target: &str, options: &str) -> Result<Mount, OciSpecError> {
+    let options: Vec<String> = options.split(',').map(str::to_owned).collect();
+    MountBuilder::default().typ(kind).source(source).destination(target).options(options).build()
+}

@@ -1,0 +1,86 @@
+//! Containers of this machine, as the conformance kit wants them.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use async_trait::async_trait;
+use longshore_core::{
+    Clock, ContainerExecutor, Error, ErrorKind, ExecutionHandle, JobTemplate, PullPolicy, Result, SystemClock,
+};
+use longshore_testkit::kit::{Harness, Outside, SetupError};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use std::{fs, path::PathBuf, sync::Arc};
+use tempfile::TempDir;
+
+use crate::support;
+
+/// A state folder, and a folder that jobs may reach, with the probe's image in it.
+pub(crate) struct EmbeddedHarness {
+    state: TempDir,
+    allowed: TempDir,
+    image: String,
+}
+
+impl EmbeddedHarness {
+    pub(crate) fn new() -> Result<Self, SetupError> {
+        let broken = |error: std::io::Error| SetupError::broken(error.to_string());
+        let (state, allowed) = (TempDir::new().map_err(broken)?, TempDir::new().map_err(broken)?);
+        fs::write(allowed.path().join("kit"), "mounted").map_err(broken)?;
+        let image = support::archive(allowed.path());
+        Ok(Self { state, allowed, image })
+    }
+
+    fn folder(&self, handle: &ExecutionHandle) -> PathBuf {
+        self.state.path().join("embedded/executions").join(handle.token.to_string())
+    }
+
+    /// The number of a process of the execution.
+    fn process(&self, handle: &ExecutionHandle, which: &str) -> Pid {
+        let record: Value = serde_json::from_slice(&fs::read(self.folder(handle).join("started.json")).unwrap()).unwrap();
+        Pid::from_raw(record[which]["pid"].as_i64().unwrap().try_into().unwrap()).unwrap()
+    }
+}
+
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(ErrorKind::Unexpected, "the harness failed").with_source(error)
+}
+
+#[async_trait]
+impl Harness for EmbeddedHarness {
+    async fn executor(&self) -> Result<Arc<dyn ContainerExecutor>> {
+        support::executor(self.state.path(), self.allowed.path(), json!({}))
+    }
+
+    async fn unreachable_executor(&self) -> Result<Arc<dyn ContainerExecutor>> {
+        let state = self.allowed.path().join("kit/below-a-file");
+        support::executor(self.state.path(), self.allowed.path(), json!({ "state_dir": state }))
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(SystemClock)
+    }
+
+    fn probe(&self) -> JobTemplate {
+        support::probe(&self.image)
+    }
+
+    fn missing_image(&self) -> JobTemplate {
+        let image: longshore_core::ImageSource = "longshore.test/nothing:1".parse().unwrap();
+        JobTemplate::builder().name("missing".parse().unwrap()).image(image).pull_policy(PullPolicy::Never).build()
+    }
+
+    async fn kill_outside(&self, handle: &ExecutionHandle) -> Result<Outside> {
+        kill_process(self.process(handle, "init"), Signal::KILL).map_err(failed)?;
+        Ok(Outside::Done)
+    }
+
+    async fn remove_outside(&self, handle: &ExecutionHandle) -> Result<Outside> {
+        kill_process(self.process(handle, "supervisor"), Signal::KILL).map_err(failed)?;
+        fs::remove_dir_all(self.folder(handle)).map_err(failed)?;
+        Ok(Outside::Done)
+    }
+
+    fn bind_folder(&self) -> Option<String> {
+        Some(self.allowed.path().to_string_lossy().into_owned())
+    }
+}
