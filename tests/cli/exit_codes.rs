@@ -36,7 +36,9 @@ async fn a_time_limit_is_124() {
 async fn an_engine_that_is_not_there_is_125_and_named() {
     let bench = Bench::new().await;
     let address = format!("unix://{}/nobody.sock", bench.home.path().display());
-    for (options, variable) in [(vec!["--host", &address], "unix:///elsewhere.sock"), (vec![], &address)] {
+    for (options, variable) in
+        [(vec!["--host", &address], "unix:///elsewhere.sock"), (vec!["--executor", "docker"], &address)]
+    {
         let done = bench.run(&options, &["print ran"]).env("DOCKER_HOST", variable).finish().await;
         assert_eq!(done.exited(125), "");
         let expected = format!(

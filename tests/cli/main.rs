@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod bench;
+mod embedded;
 mod exit_codes;
 mod faults;
 mod keep;
@@ -25,6 +26,8 @@ fn main() -> ExitCode {
     let nothing: Needs = || Box::pin(async { Ok(()) });
     suite::main(&[
         ("bad_input", nothing, bad_input::TESTS),
+        ("embedded", nothing, embedded::TESTS),
+        ("embedded_on_engine", engine, embedded::ON_ENGINE),
         ("exit_codes", engine, exit_codes::TESTS),
         ("faults", engine, faults::TESTS),
         ("keep", engine, keep::TESTS),

@@ -39,11 +39,11 @@ pub(crate) struct Bench {
     pub(crate) pairs: usize,
 }
 
-const LINES: u64 = 400_000;
-const LINE: u64 = 100;
+pub(crate) const LINES: u64 = 400_000;
+pub(crate) const LINE: u64 = 100;
 
 impl Bench {
-    fn job(&self, instructions: &[&str]) -> RawJob {
+    pub(crate) fn job(&self, instructions: &[&str]) -> RawJob {
         RawJob { image: self.image.clone(), command: instructions.iter().map(|&text| text.to_owned()).collect() }
     }
 
@@ -243,11 +243,11 @@ fn resident() -> Result<f64> {
     Ok(kibibytes / 1024.0)
 }
 
-fn milliseconds(time: Duration) -> f64 {
+pub(crate) fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-fn mebibytes(bytes: u64) -> f64 {
+pub(crate) fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }

@@ -1,7 +1,8 @@
-//! Side-by-side measurements of the Docker executor and the router, each printing the ratio of medians with its 95% interval,
+//! Side-by-side measurements of the executors and the router, each printing the ratio of medians with its 95% interval,
 //! as a line for people on stderr and as a line of JSON on stdout.
 
 mod cases;
+mod embedded;
 mod ours;
 mod raw;
 mod routing;
@@ -22,11 +23,13 @@ enum Case {
     Logs,
     /// The default security profile against the engine's own.
     Security,
+    /// The embedded executor against the engine and against runc; needs root.
+    Embedded,
     /// The router's decisions; needs no engine.
     Routing,
 }
 
-/// Measures Longshore's Docker executor side by side with the engine's bare API, and its router.
+/// Measures Longshore's Docker executor side by side with the engine's bare API, its embedded executor with both and with runc, and its router.
 #[derive(Debug, Parser)]
 struct Options {
     /// What to measure; everything, when nothing is named.
@@ -42,13 +45,16 @@ struct Options {
     rules: usize,
 }
 
-#[tokio::main]
-async fn main() -> Result<()> {
-    let options = Options::parse();
+fn main() -> Result<()> {
+    longshore::embedded::supervise();
+    tokio::runtime::Runtime::new()?.block_on(run(Options::parse()))
+}
+
+async fn run(options: Options) -> Result<()> {
     if let Some(decisions) = options.count {
         return routing::count(options.rules, decisions).await;
     }
-    let all = [Case::Launch, Case::Width, Case::Logs, Case::Security, Case::Routing];
+    let all = [Case::Launch, Case::Width, Case::Logs, Case::Security, Case::Embedded, Case::Routing];
     let wanted: Vec<Case> =
         all.into_iter().filter(|case| options.cases.is_empty() || options.cases.contains(case)).collect();
     if wanted.contains(&Case::Routing) {
@@ -62,7 +68,7 @@ async fn main() -> Result<()> {
     let image = "longshore-probe:bench".to_owned();
     Raw::connect(&socket).await?.load(longshore_probe::image_archive(&image)).await?;
     let state = tempfile::tempdir()?;
-    let bench = Bench { socket, image, executor: ours::executor(state.path())?, pairs: options.pairs };
+    let bench = Bench { socket, image, executor: ours::executor("docker", state.path())?, pairs: options.pairs };
     for case in with_engine {
         measure(&bench, case).await?;
     }
@@ -95,8 +101,24 @@ async fn measure(bench: &Bench, case: Case) -> Result<()> {
             out(&serde_json::json!({ "case": "memory", "unit": "MiB", "grown": grown }))
         }
         Case::Security => print(&bench.security().await?),
+        Case::Embedded => measure_embedded(bench).await,
         Case::Routing => Ok(()),
     }
+}
+
+async fn measure_embedded(bench: &Bench) -> Result<()> {
+    let embedded = embedded::Embedded::new(bench.pairs)?;
+    print(&embedded.launch(bench).await?)?;
+    for width in [2, 4] {
+        print(&embedded.width(bench, width).await?)?;
+    }
+    for width in [2, 4] {
+        print(&embedded.against_runc(width).await?)?;
+    }
+    print(&embedded.logs(bench).await?)?;
+    let kibibytes = embedded.supervisor_memory(4).await?;
+    say(&format!("private memory of a supervisor: {kibibytes} KiB (at most 2048)"));
+    out(&serde_json::json!({ "case": "private memory of a supervisor", "unit": "KiB", "most": kibibytes }))
 }
 
 fn print(finding: &Finding) -> Result<()> {

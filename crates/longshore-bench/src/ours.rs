@@ -15,11 +15,12 @@ use std::{
 
 use crate::raw::{RawJob, Result};
 
-/// The executor under measurement.
-pub(crate) fn executor(state: &Path) -> Result<Arc<dyn ContainerExecutor>> {
+/// The executor under measurement, with its state in the folder, in which images may lie too.
+pub(crate) fn executor(kind: &str, state: &Path) -> Result<Arc<dyn ContainerExecutor>> {
     let mut allow = longshore::Allow::default();
     allow.platform_profile = true;
-    let host = ExecutionHost::builder().name("bench".parse()?).executor_type("docker".parse()?).allow(allow).build();
+    allow.image_folders.insert(state.to_owned());
+    let host = ExecutionHost::builder().name("bench".parse()?).executor_type(kind.parse()?).allow(allow).build();
     Ok(longshore::registry().build(&host, &ExecutorContext::new(state))?)
 }
 

@@ -90,6 +90,9 @@ pub(crate) struct RunArgs {
 pub(crate) struct JobArgs {
     /// The image, and the command with its arguments to run in place of the image's own
     ///
+    /// An image is of a registry, `[REGISTRY/]NAME[:TAG][@DIGEST]`, or lies in a file or folder:
+    /// `docker-archive:PATH[:NAME]`, `oci-archive:PATH[:TAG]`, `oci:PATH[:TAG]` or `rootfs:PATH`.
+    ///
     /// Each argument reaches the program as it is; nothing passes through a shell. With --template or --file the image
     /// is theirs, and all words are the command.
     #[arg(required_unless_present_any = ["file", "template"], trailing_var_arg = true, value_names = ["IMAGE", "COMMAND"])]
@@ -121,7 +124,7 @@ pub(crate) struct PlaceArgs {
     /// `longshore executors` lists the kinds, `longshore hosts list` the hosts.
     ///
     /// With a configuration: one of its hosts, or whichever of its hosts of that kind the router chooses. Without
-    /// one, the default is docker.
+    /// one: docker where an engine answers, else embedded, which also runs the images that lie in files and folders.
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub(crate) executor: Option<String>,
 

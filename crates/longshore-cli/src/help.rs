@@ -47,6 +47,26 @@ Exit codes:
                  closed; under nohup the last does nothing
   137            out of memory, or killed by SIGKILL
 
+Images:
+  [REGISTRY/]NAME[:TAG][@DIGEST]  of a registry, or of the host
+  docker-archive:PATH[:NAME]      a file that `docker save` wrote
+  oci-archive:PATH[:TAG]          an OCI layout in a tar file
+  oci:PATH[:TAG]                  an OCI layout: a folder with
+                                  index.json
+  rootfs:PATH                     a folder that is the container's
+                                  root, with --entrypoint
+  A relative PATH counts from the current folder; it must have no
+  `:` in it. The last four run on the embedded executor; on a host
+  of the configuration its operator allows their folders
+  (allow.image_folders).
+
+Where it runs:
+  Without --executor, --host and a configuration the job runs on the
+  Docker Engine that Docker itself would use. Where none answers
+  within three seconds, or the image lies in a file or folder, it
+  runs on the embedded executor, which needs no engine and holds
+  the job in a container as well; stderr tells why.
+
 Output:
   The job's output is passed on as it is, escape sequences included.
   Longshore's own words go to stderr, in lines that begin with
@@ -89,4 +109,5 @@ Examples:
   longshore run --dry-run --memory 8g tool
   longshore run -v /srv/data:/data:ro \\
     --allow 'bind_mounts=[\"/srv/data\"]' tool
-  longshore run --executor-option docker.init=true tool";
+  longshore run --executor-option docker.init=true tool
+  longshore run docker-archive:./tool.tar -- --input a";

@@ -3,6 +3,11 @@
 use longshore::{Advice, Error, ErrorKind, ExecutionHandle, config::Problems};
 use std::{error::Error as StdError, io};
 
+use crate::{
+    choice::{DOCKER, EMBEDDED},
+    place::CHOOSE,
+};
+
 /// What a hint depends on beside the error.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked<'a> {
@@ -12,6 +17,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) never_pulls: bool,
     /// Whether the host was chosen by the configuration.
     pub(crate) is_routed: bool,
+    /// Whether the image was typed as a file or folder.
+    pub(crate) is_local: bool,
 }
 
 /// What a person can do about the error of a run, where something can be done.
@@ -36,13 +43,7 @@ pub(crate) fn of_error(asked: &Asked<'_>, error: &Error) -> Option<String> {
             return Some(format!("`longshore schema {executor}-options` tells what --executor-option takes"));
         }
         ErrorKind::Invalid => "`longshore run --help` tells what each option takes",
-        ErrorKind::Unsupported if error.operation() == Some("plan") && asked.is_routed => {
-            "leave the option out, or run it elsewhere (--executor); what the host's operator can allow stands under `allow` in the configuration"
-        }
-        ErrorKind::Unsupported if error.operation() == Some("plan") => {
-            "leave the option out, or run it elsewhere (--executor, --host); what the host's operator can allow, --allow allows here, such as --allow 'volumes=[\"data\"]'"
-        }
-        ErrorKind::Unsupported => "`longshore executors` lists what this program can run on",
+        ErrorKind::Unsupported => of_unsupported(asked, error),
         ErrorKind::StartFailed => {
             "the container was made and its program could not be started; the message above is the host's"
         }
@@ -88,8 +89,28 @@ pub(crate) fn to_find(handle: &ExecutionHandle, address: Option<&str>) -> String
     }
 }
 
+fn of_unsupported(asked: &Asked<'_>, error: &Error) -> &'static str {
+    if error.operation() != Some("plan") {
+        return "`longshore executors` lists what this program can run on";
+    }
+    if asked.is_local && asked.executor != EMBEDDED {
+        return "images in files and folders run on the embedded executor (--executor embedded); `docker load` gives an archive to an engine";
+    }
+    if asked.is_routed {
+        return "leave the option out, or run it elsewhere (--executor); what the host's operator can allow stands under `allow` in the configuration";
+    }
+    "leave the option out, or run it elsewhere (--executor, --host); what the host's operator can allow, --allow allows here, such as --allow 'volumes=[\"data\"]'"
+}
+
 fn of_unavailable(executor: &str, error: &Error) -> String {
-    if executor != "docker" {
+    if error.operation() == Some(CHOOSE) {
+        return "start an engine (`systemctl start docker`, or install Docker or Podman), or point to one with --host URI or DOCKER_HOST; or give the embedded executor what it lacks, as told above".to_owned();
+    }
+    if executor == EMBEDDED {
+        return "give this machine what it lacks, as told above, or run it on an engine with --executor docker"
+            .to_owned();
+    }
+    if executor != DOCKER {
         return "check that the host can be reached, and try again".to_owned();
     }
     let engine = error.context().iter().find(|(name, _)| *name == "engine").map_or("the socket", |(_, engine)| engine);
@@ -104,6 +125,9 @@ fn of_unavailable(executor: &str, error: &Error) -> String {
 }
 
 fn of_image(asked: &Asked<'_>, error: &Error) -> String {
+    if asked.is_local {
+        return "check the path, and what follows its `:`; it is one of the machine that runs the job".to_owned();
+    }
     if asked.never_pulls {
         return "build it or fetch it there first, or leave out --pull never so that it is fetched".to_owned();
     }
@@ -140,9 +164,10 @@ mod tests {
 
     fn asked(line: &str) -> Asked<'_> {
         Asked {
-            executor: if line.contains("mock") { "mock" } else { "docker" },
+            executor: ["mock", EMBEDDED].into_iter().find(|kind| line.contains(kind)).unwrap_or(DOCKER),
             never_pulls: line.contains("--pull never"),
             is_routed: line.contains("--config"),
+            is_local: line.contains("rootfs:"),
         }
     }
 
@@ -157,6 +182,11 @@ mod tests {
             ("i", engine(ErrorKind::Unavailable).with_source(refused()), "the group that may"),
             ("i", error(ErrorKind::Unavailable), "the socket"),
             ("--executor mock i", error(ErrorKind::Unavailable), "host can be reached"),
+            ("--executor embedded i", error(ErrorKind::Unavailable), "--executor docker"),
+            ("i", error(ErrorKind::Unavailable).with_operation(CHOOSE), "what it lacks"),
+            ("rootfs:/a", error(ErrorKind::ImageUnavailable), "check the path"),
+            ("rootfs:/a", error(ErrorKind::Unsupported).with_operation("plan"), "--executor embedded"),
+            ("--executor embedded rootfs:/a", error(ErrorKind::Unsupported).with_operation("plan"), "leave the option"),
             ("i", error(ErrorKind::ImageUnavailable), "docker login"),
             ("--executor mock i", error(ErrorKind::ImageUnavailable), "credentials for a private registry"),
             ("i", error(ErrorKind::ImageUnavailable).with_advice(Advice::Temporary), "could not be reached"),

@@ -1,8 +1,8 @@
 //! From what was typed to the place on which to run.
 
 use longshore::{
-    Allow, Error, ErrorKind, ExecutionHost, ExecutorKind, ExecutorRegistry, ExecutorType, HostName, JobTemplate,
-    Result, Violation,
+    Allow, Error, ErrorKind, ExecutionHost, ExecutorKind, ExecutorRegistry, ExecutorType, HostName, ImageSource,
+    JobTemplate, Result, Violation,
 };
 use schemars::schema_for;
 use serde_json::{Map, Value};
@@ -15,24 +15,39 @@ use crate::{
     settings::{Source, merge},
 };
 
-/// The host that the options describe, named after its executor. After a mistake it goes no further.
+/// The host that the options describe, named after its kind. After a mistake it goes no further. Whoever types an
+/// image is the host's operator, and allows it.
 ///
 /// # Errors
 /// Mistakes are the reader's to tell; there are no others.
-pub(crate) fn typed(reader: &mut Reader, args: &PlaceArgs, registry: &ExecutorRegistry) -> Result<ExecutionHost> {
-    let kind = reader.one("--executor", Some(args.executor.as_deref().unwrap_or(DEFAULT)));
+pub(crate) fn typed(
+    reader: &mut Reader,
+    args: &PlaceArgs,
+    kind: &str,
+    image: Option<&ImageSource>,
+    registry: &ExecutorRegistry,
+) -> Result<ExecutionHost> {
+    let kind = reader.one("--executor", Some(kind));
     let kind: ExecutorType = kind.map_or_else(|| ExecutorType::new("unknown"), Ok)?;
     let known = registry.kinds().find(|known| known.executor_type == kind);
-    Ok(ExecutionHost::builder()
-        .name(HostName::new(kind.as_str())?)
-        .executor_type(kind.clone())
-        .executor_config(config(reader, args, &kind, known))
-        .allow(allow(reader, args)?)
-        .build())
+    let config = config(reader, args, &kind, known);
+    let mut allow = allow(reader, args)?;
+    allow.image_folders.extend(image.and_then(ImageSource::local).map(|local| PathBuf::from(local.path())));
+    named(kind, allow, config)
 }
 
-/// The kind of executor where neither an option nor a configuration names one.
-const DEFAULT: &str = "docker";
+/// The same host under another kind of executor, without settings of its own.
+///
+/// # Errors
+/// None, as long as the kind's name may be a host's.
+pub(crate) fn beside(host: &ExecutionHost, kind: &str) -> Result<ExecutionHost> {
+    named(ExecutorType::new(kind)?, host.allow.clone(), Value::Null)
+}
+
+fn named(kind: ExecutorType, allow: Allow, config: Value) -> Result<ExecutionHost> {
+    let name = HostName::new(kind.as_str())?;
+    Ok(ExecutionHost::builder().name(name).executor_type(kind).executor_config(config).allow(allow).build())
+}
 
 /// The host's own settings; nothing at all where none are given.
 fn config(reader: &mut Reader, args: &PlaceArgs, kind: &ExecutorType, known: Option<&ExecutorKind>) -> Value {
@@ -163,7 +178,8 @@ mod tests {
 
     fn placed(args: &PlaceArgs) -> Result<(ExecutionHost, Sections)> {
         let mut reader = Reader::default();
-        let host = typed(&mut reader, args, &registry())?;
+        let kind = args.executor.as_deref().unwrap();
+        let host = typed(&mut reader, args, kind, None, &registry())?;
         let options = options(&mut reader, args, &registry(), Some(&host.executor_type));
         reader.finish().map(|_| (host, options))
     }
@@ -213,6 +229,19 @@ mod tests {
             error.starts_with("--host \"unix:///a\" is not valid: a host of the bare executor has no address"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_typed_image_is_allowed_and_what_else_is_typed_as_well() {
+        let mut args = args("kind", &["init=true"], &[]);
+        args.allow = vec![r#"image_folders=["/srv"]"#.to_owned()];
+        let image: ImageSource = "oci:/layouts/tool:1".parse().unwrap();
+        let host = typed(&mut Reader::default(), &args, "kind", Some(&image), &registry()).unwrap();
+        let folders = |host: &ExecutionHost| host.allow.image_folders.iter().cloned().collect::<Vec<_>>();
+        assert_eq!(folders(&host), [PathBuf::from("/layouts/tool"), PathBuf::from("/srv")]);
+        let other = beside(&host, "bare").unwrap();
+        assert_eq!((other.name.as_str(), other.executor_type.as_str()), ("bare", "bare"));
+        assert_eq!((folders(&other), other.executor_config), (folders(&host), Value::Null));
     }
 
     #[test]

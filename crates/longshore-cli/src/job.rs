@@ -4,11 +4,12 @@ use longshore::{
     EnvName, EnvVar, GpuRequest, ImageSource, JobName, JobTemplate, PreferredExecutor, Principal, Result, Violation,
     config::DescribedJob,
 };
-use std::{ffi::OsString, str::FromStr};
+use std::{ffi::OsString, path::Path, str::FromStr};
 
 use crate::{
     args::{ContainerArgs, JobArgs, RequesterArgs, ResourceArgs, TimeArgs},
     env_file::Line,
+    image,
     reader::Reader,
     values,
 };
@@ -26,6 +27,7 @@ pub(crate) fn job(
     begun: Option<DescribedJob>,
     files: &[Line],
     lookup: &Lookup<'_>,
+    folder: &Path,
 ) -> Result<DescribedJob> {
     let mut job = match begun {
         Some(mut job) => {
@@ -34,7 +36,7 @@ pub(crate) fn job(
             }
             job
         }
-        None => DescribedJob::new(of_image(reader, args)?),
+        None => DescribedJob::new(of_image(reader, args, folder)?),
     };
     let template = &mut job.template;
     if let Some(command) = args.command() {
@@ -54,8 +56,8 @@ pub(crate) fn job(
 }
 
 /// A template of the image alone. What is typed beside a wrong image or name is still checked.
-fn of_image(reader: &mut Reader, args: &JobArgs) -> Result<JobTemplate> {
-    let image = reader.one("IMAGE", Some(args.image()));
+fn of_image(reader: &mut Reader, args: &JobArgs, folder: &Path) -> Result<JobTemplate> {
+    let image = reader.read("IMAGE", Some(args.image()), |text| image::typed(text, folder));
     let name = match (&args.container.name, &image) {
         (Some(name), _) => reader.one("--name", Some(name)),
         (None, image) => image.as_ref().and_then(|image| reader.one("--name", Some(&name_of(image)))),
@@ -66,9 +68,12 @@ fn of_image(reader: &mut Reader, args: &JobArgs) -> Result<JobTemplate> {
         .build())
 }
 
-/// The job's name where none is given: the last part of the image's.
+/// The job's name where none is given: the last part of the image's, or of its path as far as a name may be like it.
 fn name_of(image: &ImageSource) -> String {
-    image.short_name().chars().take(128).collect()
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    let name: String = image.short_name().chars().map(|c| if fits(c) { c } else { '-' }).collect();
+    let name = name.trim_start_matches(['_', '.', '-']);
+    if name.is_empty() { "image".to_owned() } else { name.chars().take(128).collect() }
 }
 
 /// Core names its own fields; here people know the options.

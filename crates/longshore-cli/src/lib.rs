@@ -3,6 +3,7 @@
 //! [`main`] is the whole program, [`command`] what can be typed, and [`RunReport`] what `longshore run --json` prints.
 
 mod args;
+mod choice;
 mod commands;
 mod configuration;
 mod console;
@@ -12,6 +13,7 @@ mod exit;
 mod help;
 mod hints;
 mod host;
+mod image;
 mod job;
 mod logging;
 mod output;
@@ -37,6 +39,9 @@ pub use report::{CleanupReport, ErrorReport, LogReport, RunReport, Timings};
 /// Runs the program with the given arguments, the first of which is its own name, and returns its exit code.
 #[must_use]
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    // A container's supervisor is this program under another name, and never comes back from here.
+    #[cfg(feature = "embedded")]
+    longshore::embedded::supervise();
     let cli = match args::Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(shown) => return show(&shown),

@@ -59,12 +59,13 @@ mod tests {
     fn others_are_never_heard() {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let layer = Heard(Arc::clone(&heard)).with_filter(EnvFilter::new("trace")).with_filter(filter_fn(is_ours));
-        with_default(registry().with(layer), || {
-            tracing::error!(target: "bollard::docker", "body");
-            tracing::error!(target: "hyper_util::client", "body");
-            tracing::error!(target: "longshorebutnot", "body");
-            tracing::trace!(target: "longshore_docker::client", "ours");
-        });
+        let said: [fn(); 4] = [
+            || tracing::error!(target: "bollard::docker", "body"),
+            || tracing::error!(target: "hyper_util::client", "body"),
+            || tracing::error!(target: "longshorebutnot", "body"),
+            || tracing::trace!(target: "longshore_docker::client", "ours"),
+        ];
+        with_default(registry().with(layer), || said.into_iter().for_each(|say| say()));
         assert_eq!(*heard.lock().unwrap(), ["longshore_docker::client"]);
     }
 

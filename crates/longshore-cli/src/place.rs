@@ -1,13 +1,26 @@
 //! Where a run takes place: on the host that the options describe, or where the configuration sends the job.
 
 use longshore::{
-    Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutionHost, Result, StopLevel,
+    Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutionHost, ExecutorContext, ExecutorRegistry, Result,
+    StopLevel,
     clock::since,
     route::{RejectionKind, RouteDecision, RouteOutcome, StageKind, Target, Verdict},
 };
-use std::{sync::Arc, time::Duration};
+use std::{error::Error as StdError, sync::Arc, time::Duration};
 
-use crate::{console::Console, routing::Routing, signals::Asked};
+use crate::{
+    choice::{Choice, EMBEDDED},
+    console::Console,
+    host::beside,
+    routing::{self, Routing},
+    signals::Asked,
+};
+
+/// The operation in which a host is chosen without a configuration.
+pub(crate) const CHOOSE: &str = "choose_host";
+
+/// How long an engine that nobody has named may take to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How often a full or ill host is asked again, when it does not say when.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -15,31 +28,70 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// Where a run may take place.
 #[derive(Debug)]
 pub(crate) enum Place {
-    /// On the host that the options describe.
-    Typed { host: Box<ExecutionHost>, executor: Arc<dyn ContainerExecutor>, clock: Arc<dyn Clock> },
+    /// On the host that the options describe; and why, where people would expect another one.
+    Typed { host: Box<Chosen>, why: Option<String>, clock: Arc<dyn Clock> },
+    /// On the engine, and where none answers on the embedded executor.
+    EngineOrEmbedded { engine: Box<Chosen>, embedded: Box<Chosen>, clock: Arc<dyn Clock> },
     /// Where the configuration sends the job.
     Routed { routing: Box<Routing>, bound: Option<Target>, clock: Arc<dyn Clock> },
 }
 
 /// Where a run takes place.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Chosen {
     pub(crate) host: ExecutionHost,
     pub(crate) executor: Arc<dyn ContainerExecutor>,
 }
 
+impl Chosen {
+    fn new(host: ExecutionHost, registry: &ExecutorRegistry, context: &ExecutorContext) -> Result<Box<Self>> {
+        let executor = routing::executor(&host, registry, context)?;
+        Ok(Box::new(Self { host, executor }))
+    }
+
+    /// Asks the host what it is, unless it has just been asked.
+    async fn discovered(&self) -> Result<Self> {
+        if self.executor.facts().is_none() {
+            self.executor.discover().await?;
+        }
+        Ok(self.clone())
+    }
+}
+
 impl Place {
+    /// On the host that the options describe, of the kind that was chosen to be asked first.
+    ///
+    /// # Errors
+    /// When an executor can't be made of it.
+    pub(crate) fn of_host(
+        choice: Choice<'_>,
+        host: ExecutionHost,
+        registry: &ExecutorRegistry,
+        context: &ExecutorContext,
+    ) -> Result<Self> {
+        let clock = Arc::clone(&context.clock);
+        match choice {
+            Choice::Only(_, why) => Ok(Self::Typed { host: Chosen::new(host, registry, context)?, why, clock }),
+            Choice::EngineOrEmbedded => {
+                let embedded = Chosen::new(beside(&host, EMBEDDED)?, registry, context)?;
+                Ok(Self::EngineOrEmbedded { engine: Chosen::new(host, registry, context)?, embedded, clock })
+            }
+        }
+    }
+
     /// The host that is known before anything is asked.
     pub(crate) fn typed(&self) -> Option<&ExecutionHost> {
         match self {
-            Self::Typed { host, .. } => Some(host),
-            Self::Routed { .. } => None,
+            Self::Typed { host, .. } => Some(&host.host),
+            Self::EngineOrEmbedded { .. } | Self::Routed { .. } => None,
         }
     }
 
     fn clock(&self) -> &dyn Clock {
         match self {
-            Self::Typed { clock, .. } | Self::Routed { clock, .. } => clock.as_ref(),
+            Self::Typed { clock, .. } | Self::EngineOrEmbedded { clock, .. } | Self::Routed { clock, .. } => {
+                clock.as_ref()
+            }
         }
     }
 
@@ -74,15 +126,47 @@ impl Place {
 
     async fn chosen(&self, job: &ContainerJob, console: &Console, dry_run: bool) -> Result<Chosen> {
         match self {
-            Self::Typed { host, executor, .. } => {
-                executor.discover().await?;
-                Ok(Chosen { host: ExecutionHost::clone(host), executor: Arc::clone(executor) })
+            Self::Typed { host, why, .. } => {
+                why.iter().for_each(|why| console.notice(&format!("runs on {}: {why}", host.host.name)));
+                host.discovered().await
+            }
+            Self::EngineOrEmbedded { engine, embedded, clock } => {
+                let Err(silence) = answer(engine, clock.as_ref()).await else { return engine.discovered().await };
+                let chosen = embedded.discovered().await.map_err(|error| neither(&silence, error))?;
+                console.notice(&format!("runs on {}: {}", chosen.host.name, in_words(&silence)));
+                Ok(chosen)
             }
             Self::Routed { routing, bound, clock } => {
                 routed(routing, bound.as_ref(), clock.as_ref(), job, console, dry_run).await
             }
         }
     }
+}
+
+/// What the engine says of itself, where it does so soon enough for somebody who may not even know of engines.
+async fn answer(engine: &Chosen, clock: &dyn Clock) -> Result<()> {
+    tokio::select! {
+        answer = engine.executor.discover() => answer.map(drop),
+        () = clock.sleep(PATIENCE) => Err(Error::new(ErrorKind::Timeout, format!("nothing within {PATIENCE:?}"))),
+    }
+}
+
+/// The engine's silence in a few words: where none answers, and the innermost reason.
+fn in_words(silence: &Error) -> String {
+    let engine = silence.context().iter().find(|(name, _)| *name == "engine");
+    let place = engine.map(|(_, engine)| format!(" at {engine}")).unwrap_or_default();
+    let mut reason = silence.message().to_owned();
+    let mut source = silence.source();
+    while let Some(inner) = source {
+        reason = inner.to_string();
+        source = inner.source();
+    }
+    format!("no Docker Engine answers{place} ({reason})")
+}
+
+fn neither(silence: &Error, error: Error) -> Error {
+    let message = format!("{}, and the embedded executor can't run jobs here either", in_words(silence));
+    Error::new(ErrorKind::Unavailable, message).with_operation(CHOOSE).with_source(error)
 }
 
 async fn routed(
@@ -149,3 +233,7 @@ fn tell(decision: &RouteDecision, console: &Console) {
     }
     decision.notices.iter().for_each(|notice| console.notice(notice));
 }
+
+#[cfg(test)]
+#[cfg(feature = "mock")]
+mod tests;

@@ -48,7 +48,8 @@ impl Allow {
     /// `Unsupported`, naming the field and what the operator would have to allow.
     pub fn check(&self, template: &JobTemplate) -> Result<()> {
         template.mounts.iter().try_for_each(|mount| self.check_mount(mount))?;
-        if let Some(local) = template.image.local().filter(|local| !is_within(Path::new(local.path()), &self.image_folders))
+        if let Some(local) =
+            template.image.local().filter(|local| !is_within(Path::new(local.path()), &self.image_folders))
         {
             let way_out = "its folder, or one above it, in allow.image_folders";
             return Err(Self::refusal("image", &local.to_string(), way_out));

@@ -45,10 +45,11 @@ pub use harvest::{Artifact, Harvest, LogSummary, Measured, StoredDuration, Usage
 pub use host::{ExecutionHost, Finding, Health, HostFacts};
 pub use ids::{ContainerName, ExecutorType, HostName, JobId, LaunchToken, Owner};
 pub use job::{
-    CheckedJob, ContainerJob, Demand, EnvName, EnvVar, GpuRequest, GroupMembership, ImageFormat, ImageReference, ImageSource,
-    JobName, JobOverrides, JobTemplate, LabelKey, LabelValue, LocalImage, Mount, MountSource, Network, NetworkAlias, NetworkName,
-    Placement, Platform, PreferredExecutor, Principal, PullPolicy, Region, RegistryCredentials, Residency, Resources,
-    SecretBinding, SecretDelivery, SecretName, SecretReference, SecurityProfile, Tmpfs, VolumeName,
+    CheckedJob, ContainerJob, Demand, EnvName, EnvVar, GpuRequest, GroupMembership, ImageFormat, ImageReference,
+    ImageSource, JobName, JobOverrides, JobTemplate, LabelKey, LabelValue, LocalImage, Mount, MountSource, Network,
+    NetworkAlias, NetworkName, Placement, Platform, PreferredExecutor, Principal, PullPolicy, Region,
+    RegistryCredentials, Residency, Resources, SecretBinding, SecretDelivery, SecretName, SecretReference,
+    SecurityProfile, Tmpfs, VolumeName,
 };
 pub use launch::{ExecutionHandle, LaunchRequest, LaunchSearch, OwnedExecution};
 pub use logs::{LogCompleteness, LogCursor, LogPage, LogQuery, LogRecord, LogStream};

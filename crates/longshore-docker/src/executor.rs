@@ -243,7 +243,7 @@ impl ContainerExecutor for DockerExecutor {
 
     async fn prepare(&self, request: &LaunchRequest, progress: Progress) -> Result<()> {
         let secrets = self.context.secrets.as_ref();
-        image::prepare(&self.engine, &request.plan.template, secrets, self.config.docker_config.as_ref(), &progress)
+        image::prepare(&self.engine, &request.plan.template, secrets, self.config.docker_config.as_deref(), &progress)
             .await
     }
 
@@ -339,7 +339,7 @@ impl ContainerExecutor for DockerExecutor {
     async fn check_health(&self) -> Result<Health> {
         let facts = self.discover().await?;
         let mut findings = health::of_facts(&facts, &self.engine.address());
-        findings.push(health::of_credentials(self.config.docker_config.as_ref()).await);
+        findings.push(health::of_credentials(self.config.docker_config.as_deref()).await);
         findings.push(health::of_state(&self.folder).await);
         Ok(Health::new(findings))
     }

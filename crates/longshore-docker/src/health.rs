@@ -1,9 +1,9 @@
 //! What a launch needs of an engine and its machine, looked at as a person would.
 
-use longshore_core::{Finding, HostFacts};
-use std::path::{Path, PathBuf};
+use longshore_core::{Finding, HostFacts, stored_logins};
+use std::path::Path;
 
-use crate::{credentials, mapping::facts};
+use crate::mapping::facts;
 
 /// What the engine has said of itself.
 pub(crate) fn of_facts(facts: &HostFacts, address: &str) -> Vec<Finding> {
@@ -28,8 +28,8 @@ pub(crate) fn of_facts(facts: &HostFacts, address: &str) -> Vec<Finding> {
 }
 
 /// The credentials that are stored for registries.
-pub(crate) async fn of_credentials(path: Option<&PathBuf>) -> Finding {
-    match credentials::registries(path).await {
+pub(crate) async fn of_credentials(path: Option<&Path>) -> Finding {
+    match stored_logins(path).await {
         Ok(registries) if registries.is_empty() => Finding::new(
             "credentials",
             true,

@@ -5,9 +5,9 @@ use bytes::Bytes;
 use futures::StreamExt;
 use longshore_core::{
     Error, ErrorKind, ImageReference, ImageSource, JobTemplate, Platform, PrepareProgress, Progress, PullPolicy,
-    Result, SecretResolver,
+    RegistryLogins, Result, SecretResolver,
 };
-use std::path::PathBuf;
+use std::path::Path;
 
 use crate::{client::Engine, config::DockerConfig, credentials, mapping::create::image_name, transport::Endpoint};
 
@@ -16,7 +16,7 @@ pub(crate) async fn prepare(
     engine: &Engine,
     template: &JobTemplate,
     secrets: &dyn SecretResolver,
-    docker_config: Option<&PathBuf>,
+    docker_config: Option<&Path>,
     progress: &Progress,
 ) -> Result<()> {
     let name = image_name(template);
@@ -26,10 +26,8 @@ pub(crate) async fn prepare(
         PullPolicy::Never if !present => Err(missing(&name)),
         PullPolicy::Always | PullPolicy::IfMissing if !present => {
             let ImageSource::Registry(reference) = &template.image else { return Err(missing(&name)) };
-            let credentials = match &template.registry_credentials {
-                Some(own) => Some(credentials::of_job(own, reference, secrets).await?),
-                None => credentials::of_user(reference, docker_config).await?,
-            };
+            let logins = RegistryLogins::new(template.registry_credentials.as_ref(), secrets, docker_config);
+            let credentials = logins.find(reference).await?.map(credentials::from_login);
             pull(engine, options(reference, template.platform.as_ref()), credentials, progress)
                 .await
                 .map_err(|error| error.with_context("image", &name))

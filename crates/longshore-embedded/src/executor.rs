@@ -50,7 +50,7 @@ impl EmbeddedExecutor {
         Self {
             executor_type: host.executor_type.clone(),
             host: host.name.clone(),
-            capabilities: capabilities(),
+            capabilities: capabilities(helpers.identity.users()),
             allow: host.allow.clone(),
             context: context.clone(),
             images: ImageStore::open(home.images(), store),
@@ -104,9 +104,10 @@ impl EmbeddedExecutor {
     }
 }
 
-fn capabilities() -> Capabilities {
+/// What a host can do whose containers have so many users: with one alone, everybody is root.
+fn capabilities(users: u32) -> Capabilities {
     use Capability as C;
-    Capabilities::new(
+    let all = Capabilities::new(
         LaunchIdempotency::ByKey,
         [
             C::RegistryImages,
@@ -146,7 +147,8 @@ fn capabilities() -> Capabilities {
             C::Events,
             C::ListOwned,
         ],
-    )
+    );
+    if users == 1 { all.without(C::User).without(C::HardenedProfile) } else { all }
 }
 
 #[async_trait]

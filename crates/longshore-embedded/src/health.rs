@@ -19,7 +19,8 @@ pub(crate) async fn findings(
     let detail = |key: &str| facts.details.get(key).map_or("", String::as_str);
     let supervisor = helpers.program().map(|program| program.display().to_string()).unwrap_or_default();
     let limits = match detail(LIMITS) {
-        "" => "none: this user has no control groups of its own".to_owned(),
+        "" => "none: this user has no control groups of its own; root has, or executor_config.cgroup_parent names some"
+            .to_owned(),
         limits => format!("{limits} (control groups {})", detail("cgroups")),
     };
     let root = match (detail(ROOT), detail("overlay_missing")) {
@@ -37,7 +38,7 @@ pub(crate) async fn findings(
     Health::new(vec![
         Finding::new("engine", true, facts.engine.clone()),
         Finding::new("supervisor", true, supervisor),
-        Finding::new("limits", !detail(LIMITS).is_empty(), limits),
+        Finding::new("limits", !detail(LIMITS).is_empty() || helpers.identity.is_rootless(), limits),
         Finding::new("root", true, root),
         Finding::new("network", true, network),
         Finding::new("users", true, users),

@@ -266,7 +266,7 @@ impl Launch<'_> {
             let value = value.expose_secret();
             match delivery {
                 SecretDelivery::File => {
-                    secrets.files.push(SecretFile { name: name.to_string(), value: BASE64_STANDARD.encode(value) })
+                    secrets.files.push(SecretFile { name: name.to_string(), value: BASE64_STANDARD.encode(value) });
                 }
                 SecretDelivery::Env => secrets.variables.push(variable(name.as_str(), value)?),
                 other => {

@@ -2,14 +2,14 @@
 
 use longshore_core::{
     Allow, ByteSize, CheckedJob, ContainerExecutor, Error, ErrorKind, HostFacts, HostSettings, JobTemplate, Network,
-    Plan, Result, SecretDelivery, SecretReference, SecurityProfile,
+    Plan, Result, SecretDelivery, SecretReference,
 };
 use serde::{Deserialize, Serialize};
 use std::{num::NonZeroU32, path::PathBuf};
 
 use crate::{
     config::{EmbeddedConfig, EmbeddedOptions},
-    facts::{self, LIMITS, NETWORK, ROOT, USERS, detail_has},
+    facts::{self, LIMITS, NETWORK, ROOT, detail_has},
     supervisor::{NetworkHelper, NetworkOrder, RootForm},
 };
 
@@ -150,7 +150,6 @@ impl Host<'_> {
     /// What this runtime can't do, or this machine.
     fn refuse_impossible(&self, template: &JobTemplate) -> Result<()> {
         self.refuse_amounts(template)?;
-        self.refuse_users(template)?;
         if let Some(platform) = &template.platform
             && !self.facts.platforms.iter().any(|offered| platform.runs_on(offered))
         {
@@ -186,25 +185,6 @@ impl Host<'_> {
                 "resources.cpu = {cpu} is not between the kernel's least, 10m, and what the host has, {all}"
             ))),
             _ => Ok(()),
-        }
-    }
-
-    /// An ordinary user without ranges has one user for its containers: their root.
-    fn refuse_users(&self, template: &JobTemplate) -> Result<()> {
-        if self.facts.details.get(USERS).is_none_or(|users| users != "1") {
-            return Ok(());
-        }
-        let way_out = "give this user ranges in /etc/subuid and /etc/subgid and install newuidmap (Debian: uidmap), or run as root";
-        if template.security == SecurityProfile::Hardened && template.user.is_none() {
-            return Err(unsupported(format!(
-                "security = hardened runs as user 65534, and this user can give a container only root; {way_out}"
-            )));
-        }
-        match template.user.as_deref().filter(|user| !matches!(*user, "0" | "root" | "0:0" | "root:root")) {
-            Some(user) => {
-                Err(unsupported(format!("user = {user:?}: this user can give a container only root; {way_out}")))
-            }
-            None => Ok(()),
         }
     }
 }

@@ -44,6 +44,9 @@ pub struct MockConfig {
     /// The step in which memory is granted, rounded up; absent, as asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_step: Option<ByteSize>,
+    /// Whether jobs can be held to limits on memory, CPU and processes; where they can't, plans drop the demand.
+    #[builder(default = true)]
+    pub limits: bool,
     /// The graphics processors of each job's machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gpu: Option<GpuRequest>,
@@ -149,8 +152,12 @@ fn platforms() -> Vec<Platform> {
 }
 
 /// Every capability of the contract: all of them are simulated.
-const ALL: [Capability; 38] = [
+const ALL: [Capability; 42] = [
     Capability::RegistryImages,
+    Capability::DockerArchives,
+    Capability::OciArchives,
+    Capability::OciLayouts,
+    Capability::RootFolders,
     Capability::PullAlways,
     Capability::PullNever,
     Capability::RegistryCredentials,
@@ -255,7 +262,7 @@ mod tests {
             "launch": { "by-token": { "window": "24h" } },
             "without": ["stop", "binary-logs"],
             "platforms": ["linux/arm64"],
-            "cpu": 4, "cpu_step": "250m", "memory": "4g", "memory_step": "512m",
+            "cpu": 4, "cpu_step": "250m", "memory": "4g", "memory_step": "512m", "limits": false,
             "gpu": { "count": 1, "vendor": "nvidia" },
             "networks": ["jobs"],
             "folders": { "/srv/data": { "kit": "mounted" } },

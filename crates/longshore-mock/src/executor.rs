@@ -8,6 +8,8 @@ use longshore_core::{
     clock::later,
 };
 use std::{
+    collections::BTreeSet,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -30,6 +32,7 @@ use crate::{
 pub struct MockExecutor {
     executor_type: ExecutorType,
     host: HostName,
+    image_folders: BTreeSet<PathBuf>,
     provider: MockProvider,
     context: ExecutorContext,
     facts: Mutex<Option<Arc<HostFacts>>>,
@@ -48,6 +51,7 @@ impl MockExecutor {
         Self {
             executor_type: host.executor_type.clone(),
             host: host.name.clone(),
+            image_folders: host.allow.image_folders.clone(),
             provider: provider.clone(),
             context: context.clone(),
             facts: Mutex::default(),
@@ -258,7 +262,7 @@ impl ContainerExecutor for MockExecutor {
             Error::new(ErrorKind::Unavailable, "nothing has been discovered of this host yet; discover first")
                 .with_operation("plan")
         })?;
-        plan::plan(job, self, self.provider.world().config(), &facts)
+        plan::plan(job, self, self.provider.world().config(), &self.image_folders, &facts)
     }
 
     async fn prepare(&self, request: &LaunchRequest, progress: Progress) -> Result<()> {

@@ -1,10 +1,14 @@
 //! What a mock host will do for a job: decided over its configuration and facts, and nothing else.
 
 use longshore_core::{
-    ByteSize, Capability, CheckedJob, ContainerExecutor, Cpu, Error, ErrorKind, GpuRequest, HostFacts, HostSettings,
-    JobTemplate, LaunchIdempotency, MountSource, Network, Plan, Result, SecretDelivery, SecretReference,
+    Allow, ByteSize, Capability, CheckedJob, ContainerExecutor, Cpu, Error, ErrorKind, GpuRequest, HostFacts,
+    HostSettings, JobTemplate, LaunchIdempotency, MountSource, Network, Plan, Result, SecretDelivery, SecretReference,
 };
 use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use crate::{behaviour::Behaviour, config::MockConfig};
 
@@ -39,10 +43,12 @@ pub(crate) fn plan(
     job: &CheckedJob<'_>,
     executor: &dyn ContainerExecutor,
     config: &MockConfig,
+    image_folders: &BTreeSet<PathBuf>,
     facts: &HostFacts,
 ) -> Result<Plan> {
     let template = job.template();
     Behaviour::from_options(template.executor_options.get(executor.executor_type()))?;
+    refuse_unallowed(template, image_folders)?;
     refuse_missing(template, config, facts)?;
     refuse_endless(template, executor)?;
     refuse_values(template, config)?;
@@ -51,6 +57,16 @@ pub(crate) fn plan(
     grant_resources(&mut plan, config)?;
     grant_the_rest(&mut plan, config);
     Ok(plan)
+}
+
+/// An image that lies where the host's operator does not allow it. What else jobs may reach, the configuration has.
+fn refuse_unallowed(template: &JobTemplate, image_folders: &BTreeSet<PathBuf>) -> Result<()> {
+    match template.image.local() {
+        Some(local) if !image_folders.iter().any(|folder| Path::new(local.path()).starts_with(folder)) => {
+            Err(Allow::refusal("image", &local.to_string(), "its folder, or one above it, in allow.image_folders"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What this host does not have.
@@ -117,6 +133,9 @@ fn refuse_values(template: &JobTemplate, config: &MockConfig) -> Result<()> {
 }
 
 fn grant_resources(plan: &mut Plan, config: &MockConfig) -> Result<()> {
+    if !config.limits {
+        drop_limits(plan);
+    }
     let asked = plan.template.resources.clone();
     if let Some(asked) = asked.memory {
         let step = config.memory_step.map_or(1, ByteSize::bytes);
@@ -143,6 +162,18 @@ fn grant_resources(plan: &mut Plan, config: &MockConfig) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn drop_limits(plan: &mut Plan) {
+    let limits = &mut plan.template.resources;
+    let asked = [
+        ("resources.memory", limits.memory.take().is_some()),
+        ("resources.cpu", limits.cpu.take().is_some()),
+        ("resources.pids", limits.pids.take().is_some()),
+    ];
+    for (field, _) in asked.into_iter().filter(|(_, asked)| *asked) {
+        plan.drop_demand(field, "jobs can't be held to limits here; see `limits`");
+    }
 }
 
 fn shown(step: Option<impl ToString>) -> String {

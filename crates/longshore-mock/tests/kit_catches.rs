@@ -9,7 +9,7 @@ mod harness;
 use async_trait::async_trait;
 use flawed::{Flaw, Flawed};
 use harness::MockHarness;
-use longshore_core::{Clock, ContainerExecutor, ExecutionHandle, JobTemplate, LaunchToken, Result};
+use longshore_core::{Clock, ContainerExecutor, ExecutionHandle, ImageFormat, JobTemplate, LaunchToken, Result};
 use longshore_mock::MockConfig;
 use longshore_testkit::kit::{self, Harness, Loss, Outside, SetupError, Verdict};
 use std::sync::Arc;
@@ -62,6 +62,10 @@ impl Harness for FlawedHarness {
 
     fn unexecutable_program(&self) -> JobTemplate {
         self.inner.unexecutable_program()
+    }
+
+    fn probe_from(&self, format: ImageFormat) -> Option<JobTemplate> {
+        self.inner.probe_from(format).filter(|_| self.flaw != Flaw::DeclaresWhatItCanNotProve)
     }
 
     async fn kill_outside(&self, handle: &ExecutionHandle) -> Result<Outside> {
@@ -165,6 +169,21 @@ catches! {
     deaf: EndsItsEvents in "events::an_end_is_told_or_admitted_to_be_missed" says "never ends by itself";
     written_down: WritesSecretsDown in "secrets::a_file_reaches_the_job_and_nobody_else" says "the stored handle";
     traced: TracesSecrets in "secrets::a_variable_reaches_the_job_and_nobody_else" says "the traces";
+    unproven: DeclaresWhatItCanNotProve in "images::from_a_docker_archive" says "has no image to prove it";
+    lost_images: LosesLocalImages in "images::from_an_oci_archive" says "there is no such image";
+    lost_layouts: LosesLocalImages in "images::from_an_oci_layout" says "there is no such image";
+    lost_folders: LosesLocalImages in "images::from_a_root_folder" says "there is no such image";
+    any_folder: FindsAnyImage in "images::outside_of_the_allowed_folders_are_refused_by_the_plan" says "not allowed it";
+    any_file: FindsAnyImage in "images::that_are_not_there_are_told_as_that" says "which is not there";
+    left_files: ReadsWhatOthersWrote in "images::are_not_changed_by_what_runs_in_them" says "an earlier one wrote";
+    endless_memory: GrantsLimitsOnPaper in "exits::want_of_memory" says "the job's status";
+    endless_processes: GrantsLimitsOnPaper in "mapping::limit_on_processes" says "more processes than it may";
+    endless_cpu: GrantsLimitsOnPaper in "mapping::limit_on_cpu" says "of CPU";
+    silent_memory: DropsLimitsInSilence in "exits::want_of_memory" says "why it is dropped";
+    silent_processes: DropsLimitsInSilence in "mapping::limit_on_processes" says "why it is dropped";
+    silent_cpu: DropsLimitsInSilence in "mapping::limit_on_cpu" says "why it is dropped";
+    silent_anywhere: DropsLimitsInSilence in "demands::what_is_declared_is_granted_or_refused_by_name" says "why it is dropped";
+    secret_limits: SendsLimitsThatItDrops in "mapping::limit_on_processes" says "whether the plan sends a limit";
     hanging: Hangs in "exits::zero_completes" says "did not end within";
     panicking: Panics in "exits::zero_completes" says "no harvest today";
 }

@@ -71,6 +71,10 @@ fn a_place_without_lists_and_events() {
 fn a_place_that_can_do_next_to_nothing() {
     use Capability::*;
     passes(&without([
+        DockerArchives,
+        OciArchives,
+        OciLayouts,
+        RootFolders,
         PullAlways,
         PullNever,
         RegistryCredentials,
@@ -108,6 +112,12 @@ fn a_place_that_can_do_next_to_nothing() {
         Events,
         ListOwned,
     ]));
+}
+
+/// As a rootless place without a cgroup of its own.
+#[test]
+fn a_place_that_can_hold_nobody_to_limits() {
+    passes(&MockConfig::builder().limits(false).build());
 }
 
 #[test]

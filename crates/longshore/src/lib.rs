@@ -6,6 +6,7 @@
 //! | feature | executor |
 //! |---|---|
 //! | `docker` | [`docker`](https://docs.rs/longshore-docker): a local or remote Docker Engine, or Podman's service |
+//! | `embedded` | [`embedded`](https://docs.rs/longshore-embedded): containers of this machine without a daemon; Linux only |
 //! | `mock` | [`mock`](https://docs.rs/longshore-mock): scripted, in memory, for tests |
 //!
 //! The feature `rules` adds routing rules in CEL to the router; the feature `config` adds them with
@@ -17,6 +18,8 @@ pub use longshore_core::*;
 pub use longshore_config as config;
 #[cfg(feature = "docker")]
 pub use longshore_docker as docker;
+#[cfg(all(feature = "embedded", target_os = "linux"))]
+pub use longshore_embedded as embedded;
 #[cfg(feature = "mock")]
 pub use longshore_mock as mock;
 
@@ -28,6 +31,16 @@ pub fn registry() -> ExecutorRegistry {
     docker::register(&mut registry);
     #[cfg(not(feature = "docker"))]
     absent(&mut registry, "docker", "the feature `docker` of longshore");
+    #[cfg(all(feature = "embedded", target_os = "linux"))]
+    embedded::register(&mut registry);
+    #[cfg(all(not(feature = "embedded"), target_os = "linux"))]
+    absent(&mut registry, "embedded", "the feature `embedded` of longshore");
+    #[cfg(not(target_os = "linux"))]
+    absent(
+        &mut registry,
+        "embedded",
+        "it needs the kernel's namespaces: Linux, and there the feature `embedded` of longshore,",
+    );
     #[cfg(feature = "mock")]
     mock::register(&mut registry);
     #[cfg(not(feature = "mock"))]
@@ -35,7 +48,7 @@ pub fn registry() -> ExecutorRegistry {
     registry
 }
 
-#[cfg(not(all(feature = "docker", feature = "mock")))]
+#[cfg(not(all(feature = "docker", feature = "embedded", feature = "mock", target_os = "linux")))]
 fn absent(registry: &mut ExecutorRegistry, kind: &str, added_by: &'static str) {
     if let Ok(kind) = kind.parse() {
         registry.tell_absent(kind, added_by);

@@ -140,7 +140,8 @@ async fn look_at(host: &ExecutionHost, executor: &dyn ContainerExecutor, limit: 
         }
     };
     let took = longshore::clock::since(SystemClock.now(), began);
-    let asked = hints::Asked { executor: host.executor_type.as_str(), never_pulls: false, is_routed: true };
+    let asked =
+        hints::Asked { executor: host.executor_type.as_str(), never_pulls: false, is_routed: true, is_local: false };
     let (findings, error) = match health {
         Ok(health) => (health.findings, None),
         Err(error) => (Vec::new(), Some(error)),

@@ -14,6 +14,7 @@ use longshore::{Error, Result};
 use std::{
     ffi::OsString,
     io::{self, ErrorKind, Write},
+    path::PathBuf,
 };
 
 use crate::{args::Command, configuration, exit, text::clean};
@@ -59,6 +60,11 @@ pub(crate) fn own_variable(name: &str) -> Option<OsString> {
 /// All of them.
 pub(crate) fn own_variables() -> impl Iterator<Item = (OsString, OsString)> {
     std::env::vars_os()
+}
+
+/// The folder in which the program was started; no path at all where it is gone.
+pub(crate) fn own_folder() -> PathBuf {
+    std::env::current_dir().unwrap_or_default()
 }
 
 fn printed(text: &str) -> Result<u8> {

@@ -5,7 +5,7 @@ use longshore::{
     route::{RouteDecision, RouteOutcome},
 };
 
-use super::{notice, own_variable, print};
+use super::{notice, own_folder, own_variable, print};
 use crate::{
     args::RouteArgs,
     configuration, described, env_file, job,
@@ -29,7 +29,7 @@ pub(crate) async fn route(args: &RouteArgs) -> Result<u8> {
     let config = configuration::needed(&args.configuration, &loader)?;
     let mut reader = Reader::default();
     let begun = described::begun(&mut reader, &args.job, &loader, Some(&config))?;
-    let job = job::job(&mut reader, &args.job, begun, &files.concat(), &own_variable)?;
+    let job = job::job(&mut reader, &args.job, begun, &files.concat(), &own_variable, &own_folder())?;
     let bound = configuration::target(&mut reader, args.executor.as_deref(), &config);
     let owner = reader.one("--owner", Some(&args.owner));
     reader.finish()?.iter().for_each(|text| notice(text));

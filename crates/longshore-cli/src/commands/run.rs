@@ -7,13 +7,14 @@ use longshore::{
 };
 use std::{sync::Arc, time::Duration};
 
-use super::own_variable;
+use super::{own_folder, own_variable};
 use crate::{
     RunReport,
     args::RunArgs,
+    choice::Choice,
     configuration,
     console::{self, Console},
-    described, env_file, exit, hints, host, job,
+    described, env_file, exit, hints, host, image, job,
     place::Place,
     reader::Reader,
     routing::{self, Routing},
@@ -91,15 +92,21 @@ fn set_up(args: &RunArgs, console: &Console) -> Result<SetUp> {
     let config = configuration_of(args, &loader, console)?;
     let mut reader = Reader::default();
     let begun = described::begun(&mut reader, &args.job, &loader, config.as_ref())?;
-    let mut job = job::job(&mut reader, &args.job, begun, &files.concat(), &own_variable)?;
+    let mut job = job::job(&mut reader, &args.job, begun, &files.concat(), &own_variable, &own_folder())?;
     let config = config.filter(|_| !args.place.describes_a_host());
     let bound =
         config.as_ref().and_then(|config| configuration::target(&mut reader, args.place.executor.as_deref(), config));
-    let host = match &config {
+    let typed = match &config {
         Some(_) => None,
-        None => Some(host::typed(&mut reader, &args.place, loader.registry())?),
+        None => {
+            let image = &job.template.image;
+            let choice = Choice::of(&args.place, image, loader.registry());
+            let image = (!args.job.is_described()).then_some(image);
+            let host = host::typed(&mut reader, &args.place, choice.first(), image, loader.registry())?;
+            Some((choice, host))
+        }
     };
-    let kind = host.as_ref().map(|host| &host.executor_type);
+    let kind = typed.as_ref().map(|(_, host)| &host.executor_type);
     let options = host::options(&mut reader, &args.place, loader.registry(), kind);
     let owner = reader.one("--owner", Some(&args.place.owner));
     let notices = reader.finish()?;
@@ -107,15 +114,12 @@ fn set_up(args: &RunArgs, console: &Console) -> Result<SetUp> {
     host::add_options(&mut job.template, options);
     notices.iter().for_each(|notice| console.notice(notice));
     let context = routing::context();
-    let place = match (config, host) {
+    let place = match (config, typed) {
         (Some(config), _) => {
             let routing = Routing::new(&config, loader.registry(), owner.clone())?;
             Place::Routed { routing: Box::new(routing), bound, clock: Arc::clone(&context.clock) }
         }
-        (None, Some(host)) => {
-            let executor = routing::executor(&host, loader.registry(), &context)?;
-            Place::Typed { host: Box::new(host), executor, clock: Arc::clone(&context.clock) }
-        }
+        (None, Some((choice, host))) => Place::of_host(choice, host, loader.registry(), &context)?,
         (None, None) => return Err(Error::new(ErrorKind::Unexpected, "there is neither a host nor a configuration")),
     };
     let job = job.into_job(context.clock.now());
@@ -227,6 +231,7 @@ fn asked_of<'a>(args: &'a RunArgs, console: &'a Console) -> hints::Asked<'a> {
         executor: console.executor().or(args.place.executor.as_deref()).unwrap_or("docker"),
         never_pulls: args.job.container.pull.as_deref() == Some("never"),
         is_routed: console.decision().is_some(),
+        is_local: !args.job.is_described() && image::is_local(args.job.image()),
     }
 }
 

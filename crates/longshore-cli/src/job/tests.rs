@@ -21,7 +21,7 @@ fn nothing(_: &str) -> Option<OsString> {
 /// The template and the notices, when there is no mistake.
 fn assembled(line: &[&str], files: &[Line], lookup: &Lookup<'_>) -> Result<(JobTemplate, Vec<String>)> {
     let mut reader = Reader::default();
-    let job = job(&mut reader, &parse(line).job, None, files, lookup)?;
+    let job = job(&mut reader, &parse(line).job, None, files, lookup, Path::new("/here"))?;
     Ok((job.template, reader.finish()?))
 }
 
@@ -99,12 +99,29 @@ fn the_name_is_the_images_unless_it_is_given() {
 }
 
 #[test]
+fn a_path_counts_from_the_current_folder_and_gives_a_name() {
+    let cases = [
+        ("docker-archive:../tool v1.tar:x:1", "docker-archive:/tool v1.tar:x:1", "tool-v1.tar"),
+        ("rootfs:./.hidden", "rootfs:/here/.hidden", "hidden"),
+        ("oci:übung", "oci:/here/übung", "bung"),
+        ("oci:/木/木", "oci:/木/木", "image"),
+        ("oci:-", "oci:/here/-", "image"),
+    ];
+    for (typed, image, name) in cases {
+        let template = assembled(&[typed], &[], &nothing).unwrap().0;
+        assert_eq!((template.image.to_string().as_str(), template.name.as_str()), (image, name), "{typed}");
+    }
+    let long = format!("rootfs:/{}", "ä".repeat(200) + &"b".repeat(200));
+    assert_eq!(assembled(&[&long], &[], &nothing).unwrap().0.name.as_str(), "b".repeat(128));
+}
+
+#[test]
 fn every_wrong_option_is_named_with_its_rule() {
     let long = "k".repeat(200);
     let cases: [(&[&str], &str, &str); 45] = [
         (&[""], "IMAGE", "an image is needed"),
         (&["Bad Image"], "IMAGE", "lower-case"),
-        (&["oci:/x"], "IMAGE", "give its name"),
+        (&["oci:"], "IMAGE", "a path is needed"),
         (&["--name", "a/b", "i"], "--name", "letters, digits"),
         (&["--name", "", "i"], "--name", "1 to 128"),
         (&["-e", "A\nB=1", "i"], "--env", "line breaks"),

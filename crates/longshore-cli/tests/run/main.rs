@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod faults;
 mod hosts;
+mod images;
 mod output;
 mod plan;
 mod route;

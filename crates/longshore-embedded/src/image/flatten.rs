@@ -225,3 +225,7 @@ fn copy_xattrs(from: impl AsFd, to: impl AsFd) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "flatten_tests.rs"]
+mod tests;

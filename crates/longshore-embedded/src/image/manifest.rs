@@ -51,8 +51,8 @@ pub(crate) enum Blob {
 
 /// What a manifest document is.
 pub(crate) enum Document {
-    /// One of several, by platform: the digest of the one that was chosen, and its length.
-    Chosen(Digest, u64),
+    /// One of several, by platform: the digest of the one that was chosen.
+    Chosen(Digest),
     /// A manifest: the configuration's digest and length, and the layers' blobs.
     Image { config: (Digest, u64), blobs: Vec<Blob> },
 }
@@ -77,7 +77,7 @@ pub(crate) fn read(document: &[u8], wanted: &Platform) -> Result<Document, Strin
             let chosen = platform::choose(&index.manifests, wanted).ok_or_else(|| {
                 format!("there is none for {wanted}; there is {}", platform::offered(&index.manifests))
             })?;
-            Ok(Document::Chosen(chosen.digest.parse()?, length(chosen.size)?))
+            Ok(Document::Chosen(chosen.digest.parse()?))
         }
     }
 }
@@ -123,4 +123,34 @@ pub(crate) fn resolved(
     }
     let layers = description.diff_ids.into_iter().zip(blobs).map(|(diff_id, blob)| Layer { diff_id, blob }).collect();
     Ok(Resolved { digest, id, config: description.config, layers })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::testing::TestImage;
+
+    fn read_as(from: &str, to: &str) -> Result<Document, String> {
+        let manifest = String::from_utf8(TestImage::of_file("x").manifest()).unwrap();
+        read(manifest.replace(from, to).as_bytes(), &platform::own().unwrap())
+    }
+
+    #[test]
+    fn layers_and_configurations_of_other_types_are_refused_by_name() {
+        assert!(matches!(read_as("", ""), Ok(Document::Image { .. })));
+        let layer = IMAGE_LAYER_GZIP_MEDIA_TYPE;
+        let cases = [
+            (layer, "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", "is kept elsewhere"),
+            (layer, "application/vnd.oci.image.layer.nondistributable.v1.tar", "is kept elsewhere"),
+            (layer, "application/vnd.wasm.content.layer.v1+wasm", "layer.v1+wasm"),
+            (IMAGE_CONFIG_MEDIA_TYPE, "application/vnd.cncf.helm.config.v1+json", "no container image"),
+            ("sha256:", "sha1:", "is no digest"),
+            ("\"size\":", "\"size\":-", "has a length of -"),
+            ("schemaVersion", "schema", "none that is known"),
+        ];
+        for (from, to, says) in cases {
+            let error = read_as(from, to).err().unwrap();
+            assert!(error.contains(says), "{to}: {error}");
+        }
+    }
 }

@@ -4,14 +4,14 @@
 //! layers stay where they are for as long as somebody holds it.
 
 mod config;
-mod digest;
+pub(crate) mod digest;
 mod flatten;
 mod manifest;
 mod platform;
 mod source;
 mod store;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod unpack;
 mod unpacker;
 
@@ -19,8 +19,6 @@ pub(crate) use self::{
     config::ImageConfig,
     flatten::flatten,
     store::{Image, ImageStore, StoreOptions, Wanted},
-    unpack::{
-        Options as UnpackOptions, Ownership, UnpackError, UnpackErrorKind, Unpacked, Whiteouts, remove_tree, unpack,
-    },
+    unpack::{Options as UnpackOptions, Ownership, Unpacked, Whiteouts, remove_tree, unpack},
     unpacker::{LocalUnpacker, Unpacker},
 };

@@ -27,12 +27,13 @@ impl LayerArchive {
     }
 
     /// Any entry, with its name exactly as given, whatever it is.
-    pub(crate) fn entry(mut self, kind: EntryType, name: &str, link: &str, content: &[u8]) -> Self {
+    pub(crate) fn entry(self, kind: EntryType, name: &str, link: &str, content: &[u8]) -> Self {
         let mut header = Header::new_gnu();
         header.set_entry_type(kind);
         header.set_size(content.len() as u64);
         header.set_mode(if kind == EntryType::Directory { 0o755 } else { 0o644 });
-        (header.set_uid(0), header.set_gid(0));
+        header.set_uid(0);
+        header.set_gid(0);
         header.set_mtime(1_000_000_000);
         let old = header.as_old_mut();
         old.name[..name.len()].copy_from_slice(name.as_bytes());

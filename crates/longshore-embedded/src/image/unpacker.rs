@@ -19,7 +19,7 @@ pub(crate) trait Unpacker: Debug + Send + Sync {
     /// Not cancel-safe for the folder: something may still be made in it for a while.
     ///
     /// # Errors
-    /// What [`UnpackError`](super::UnpackError) becomes.
+    /// What [`UnpackError`](super::unpack::UnpackError) becomes.
     async fn unpack(&self, blob: File, target: &Path) -> Result<Unpacked>;
 
     /// Removes a folder with all that is in it; that it is not there is fine.

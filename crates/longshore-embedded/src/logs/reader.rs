@@ -9,6 +9,8 @@ use crate::state::Folder;
 
 /// The most bytes of one record.
 const LONGEST: usize = 1 << 20;
+/// As much as the supervisor stores at a time: what is read at once, however little is wanted.
+const PIECE: usize = 64 << 10;
 /// How many entries of the index are read at a time.
 const BATCH: u64 = 512;
 
@@ -53,28 +55,24 @@ impl Place {
     }
 }
 
-/// Reads on from the place, about so many bytes: lines, or pieces of lines that are longer than a record. The place
-/// after the last record is where to go on.
+/// Reads on from the place, about so many bytes: lines, or pieces of lines that are longer than a record, and one at
+/// least where there is any. The place after the last record is where to go on.
 pub(crate) fn read(folder: &Folder, from: Place, max_bytes: usize) -> io::Result<(Vec<LogRecord>, Place)> {
     let mut files = Files::open(folder)?;
     let (mut place, mut records, mut left) = (from, Vec::new(), max_bytes.max(1));
     while left > 0 {
         let Some(entry) = files.entry(place.entry)? else { break };
         let rest = (entry.length.saturating_sub(place.within)) as usize;
-        let take = rest.min(left.max(1)).min(LONGEST);
-        if take == 0 {
-            place = Place { entry: place.entry + 1, within: 0, ..place };
-            continue;
-        }
         let offset = place.offset(entry.stream);
-        let bytes = files.bytes(entry.stream, *offset, take)?;
-        let taken = add_lines(&mut records, &entry, bytes, take < rest);
+        let bytes = Bytes::from(files.bytes(entry.stream, *offset, rest.min(left.max(PIECE)).min(LONGEST))?);
+        let goes_on = bytes.len() < rest;
+        let taken = add_lines(&mut records, &entry, &bytes, goes_on, left);
         *offset += taken as u64;
         left = left.saturating_sub(taken);
         place.within += u32::try_from(taken).map_err(io::Error::other)?;
         if taken == rest {
             place = Place { entry: place.entry + 1, within: 0, ..place };
-        } else if taken < take {
+        } else if taken < bytes.len() {
             break;
         }
     }
@@ -94,19 +92,20 @@ pub(crate) fn end(folder: &Folder) -> io::Result<Place> {
     Ok(place)
 }
 
-/// Adds the bytes as lines. Where more of the entry follows, a line that is begun is left for the next page, unless it
-/// is all that there is. Returns how many bytes were added.
-fn add_lines(records: &mut Vec<LogRecord>, entry: &Entry, bytes: Vec<u8>, goes_on: bool) -> usize {
-    let bytes = Bytes::from(bytes);
-    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
-    let end = if goes_on { whole.unwrap_or(bytes.len()) } else { bytes.len() };
+/// Adds the bytes as lines, until so many are reached. Where more of the entry follows, a line that is begun is left for
+/// the next time, unless it is all that there is. Returns how many bytes were added.
+fn add_lines(records: &mut Vec<LogRecord>, entry: &Entry, bytes: &Bytes, goes_on: bool, wanted: usize) -> usize {
     let mut start = 0;
-    while start < end {
-        let line = bytes[start..end].iter().position(|byte| *byte == b'\n').map_or(end, |at| start + at + 1);
-        records.push(LogRecord::new(entry.stream, Some(entry.at), bytes.slice(start..line)));
-        start = line;
+    while start < bytes.len().min(wanted) {
+        let line = bytes[start..].iter().position(|byte| *byte == b'\n').map(|at| start + at + 1);
+        let end = match line {
+            None if goes_on && start > 0 => break,
+            line => line.unwrap_or(bytes.len()),
+        };
+        records.push(LogRecord::new(entry.stream, Some(entry.at), bytes.slice(start..end)));
+        start = end;
     }
-    end
+    start
 }
 
 struct Files {

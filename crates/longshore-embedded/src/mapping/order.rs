@@ -1,7 +1,7 @@
 //! A launch request and its image's configuration, as what a supervisor is told.
 
 use longshore_core::{
-    ByteSize, Error, ErrorKind, JobTemplate, LaunchRequest, LaunchToken, Result, SecurityProfile, Signal,
+    ByteSize, Cpu, Error, ErrorKind, JobTemplate, LaunchRequest, LaunchToken, Result, SecurityProfile, Signal,
 };
 use std::{path::PathBuf, time::Duration};
 
@@ -66,8 +66,8 @@ pub(crate) fn order(
         tmpfs: template.tmpfs.clone(),
         shm_bytes: frozen.options.shm_size.unwrap_or(SHM).bytes(),
         limits: Limits {
-            memory_bytes: resources.memory.map(|memory| memory.bytes()),
-            cpu_millis: resources.cpu.map(|cpu| cpu.millis()),
+            memory_bytes: resources.memory.map(ByteSize::bytes),
+            cpu_millis: resources.cpu.map(Cpu::millis),
             pids: frozen.pids_limit,
         },
         cgroup: frozen.cgroup_parent.as_ref().map(|parent| group(parent, request.token)),

@@ -20,9 +20,9 @@ impl Lock {
         Ok(tried(&file, FlockOperation::NonBlockingLockExclusive)?.then_some(Self(file)))
     }
 
-    /// Waits for the lock on a file that is there. Blocks the thread.
+    /// Waits for the lock on the file, which is made where there is none. Blocks the thread.
     pub(crate) fn wait(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)?;
         rustix::io::retry_on_intr(|| flock(&file, FlockOperation::LockExclusive))?;
         Ok(Self(file))
     }

@@ -28,7 +28,7 @@ use super::{
     files::{self, Inside},
     order::{Order, Program},
     program::Become,
-    root::Stage,
+    root::Ground,
     spaces, spec,
     users::{self, User},
 };
@@ -55,14 +55,14 @@ pub(super) struct Init {
 }
 
 /// Makes the container: its namespaces, its limits, its root, up to the moment before the program.
-pub(super) fn make(order: &Order, stage: &Stage) -> Outcome<Made> {
-    let inside = Inside::new(&stage.rootfs)?;
+pub(super) fn make(order: &Order, ground: &Ground) -> Outcome<Made> {
+    let inside = Inside::new(&ground.rootfs)?;
     let user = user(order, &inside)?;
     inside.make_folder(&order.program.working_directory)?;
-    let given = files::given(order, &stage.files)?;
-    let spec = spec::spec(order, &user, &stage.rootfs, &given, circumstances())
+    let given = files::given(order, &ground.files)?;
+    let spec = spec::spec(order, &user, &ground.rootfs, &given, circumstances())
         .doing("the container can't be described to its runtime")?;
-    spec.save(stage.bundle.join("config.json")).doing("the container's description can't be written")?;
+    spec.save(ground.bundle.join("config.json")).doing("the container's description can't be written")?;
     let pipe = || pipe_with(PipeFlags::CLOEXEC).doing("a pipe can't be made");
     let ((stdout, stdout_there), (stderr, stderr_there), (failure, failure_there)) = (pipe()?, pipe()?, pipe()?);
     let null: OwnedFd = File::open("/dev/null").doing("/dev/null can't be opened")?.into();
@@ -72,8 +72,8 @@ pub(super) fn make(order: &Order, stage: &Stage) -> Outcome<Made> {
         .with_stdin(null)
         .with_stdout(stdout_there)
         .with_stderr(stderr_there)
-        .with_root_path(&stage.runtime)
-        .and_then(|builder| builder.as_init(&stage.bundle).with_systemd(false).with_detach(true).build())
+        .with_root_path(&ground.runtime)
+        .and_then(|builder| builder.as_init(&ground.bundle).with_systemd(false).with_detach(true).build())
         .map_err(not_made)?;
     let pid =
         container.pid().ok_or_else(|| Fault::new(ErrorKind::StartFailed, "the container has no first process"))?;

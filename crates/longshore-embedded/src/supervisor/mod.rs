@@ -43,12 +43,7 @@ static READY: AtomicBool = AtomicBool::new(false);
 /// Returns at once, unless Longshore has executed this program to look after a container: then it does that, and ends
 /// the process. It costs an ordinary start of the program a look at its own name.
 ///
-/// ```no_run
-/// fn main() {
-///     longshore_embedded::supervise();
-///     // … the rest of main
-/// }
-/// ```
+/// A `main` that is an `async fn` under `#[tokio::main]` has threads already: make the runtime by hand after this line.
 pub fn supervise() {
     READY.store(true, Ordering::Relaxed);
     let mut arguments = env::args_os();

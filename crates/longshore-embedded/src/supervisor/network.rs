@@ -64,7 +64,8 @@ fn slirp(program: &Path, init: i32) -> Outcome<Connection> {
     command.args(["--configure", "--mtu=65520", "--disable-host-loopback", "--enable-seccomp"]);
     command.arg(format!("--ready-fd={}", ready_there.as_raw_fd()));
     command.arg(format!("--exit-fd={}", exit_there.as_raw_fd()));
-    command.args([&init.to_string(), "tap0"]);
+    // By path and not by process: this process may be in the same user namespace, which nobody can enter twice.
+    command.args(["--netns-type=path", &format!("/proc/{init}/ns/net"), "tap0"]);
     let helper = spawn(command, program)?;
     drop((ready_there, exit_there));
     let mut said = [0];
@@ -104,8 +105,9 @@ fn failed(mut helper: Child) -> Fault {
         let _ = said.read_to_string(&mut words);
     }
     let _ = helper.wait();
-    let last = words.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it says nothing").to_owned();
-    Fault::new(ErrorKind::StartFailed, format!("the container's network could not be connected: {last}"))
+    let said: Vec<&str> = words.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let said = if said.is_empty() { "its helper says nothing".to_owned() } else { said.join("; ") };
+    Fault::new(ErrorKind::StartFailed, format!("the container's network could not be connected: {said}"))
 }
 
 /// Sets the first interface of a network namespace, its loopback, up (`rtnetlink(7)`).

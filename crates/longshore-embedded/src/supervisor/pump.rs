@@ -73,7 +73,7 @@ struct Outputs {
 
 impl Running<'_> {
     /// Looks after the container to its end.
-    pub(super) fn to_the_end(mut self) -> Outcome<Ran> {
+    pub(super) fn look_after(mut self) -> Outcome<Ran> {
         for output in [&self.stdout, &self.stderr] {
             let flags = fcntl_getfl(output).doing("an output can't be read")?;
             fcntl_setfl(output, flags | OFlags::NONBLOCK).doing("an output can't be read")?;

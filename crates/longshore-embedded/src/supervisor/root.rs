@@ -21,7 +21,7 @@ use crate::{
 
 /// What a container is made of, in memory that goes with the supervisor.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(super) struct Ground {
     /// The container's root.
     pub(super) rootfs: PathBuf,
     /// Files that are put into the container.
@@ -35,7 +35,7 @@ pub(super) struct Stage {
 }
 
 /// Makes the root of the order's image.
-pub(super) fn prepare(order: &Order, folder: &Folder) -> Outcome<Stage> {
+pub(super) fn prepare(order: &Order, folder: &Folder) -> Outcome<Ground> {
     let mounted = folder.mount_point();
     fs::create_dir_all(&mounted).doing("the mount point can't be made")?;
     let options = Some("mode=0711,size=16m");
@@ -50,7 +50,7 @@ pub(super) fn prepare(order: &Order, folder: &Folder) -> Outcome<Stage> {
         RootForm::Overlay => overlay(&order.root, folder, make("rootfs")?, order.rootless)?,
         RootForm::Copy => copy(&order.root, folder, order.rootless)?,
     };
-    Ok(Stage { rootfs, files: make("files")?, bundle: make("bundle")?, runtime: make("runtime")?, _image: image })
+    Ok(Ground { rootfs, files: make("files")?, bundle: make("bundle")?, runtime: make("runtime")?, _image: image })
 }
 
 /// Shares the image's lock, so that nobody removes its layers.

@@ -34,9 +34,9 @@ struct Given {
 }
 
 /// Looks after one container. Returns the process's exit code, which nobody needs: all is in the folder.
-pub(super) fn run(rootless: bool) -> u8 {
+pub(super) fn run() -> u8 {
     let Ok(mut given) = Given::take() else { return 1 };
-    match started(&mut given, rootless) {
+    match started(&mut given) {
         Ok((order, begun)) => {
             let _ = spaces::say(&mut given.report, &Report::Started { at: begun.started.started_at });
             let Given { order: pipe, report, _lock } = given;
@@ -75,17 +75,13 @@ struct Begun {
     log: LogWriter,
     bell: Bell,
     _network: network::Connection,
-    _stage: root::Stage,
+    _ground: root::Ground,
 }
 
 /// From the order to the program's execution.
-fn started(given: &mut Given, rootless: bool) -> Outcome<(Order, Begun)> {
+fn started(given: &mut Given) -> Outcome<(Order, Begun)> {
     let bell = Bell::new()?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    if rootless {
-        spaces::enter_user_namespace(&mut given.report, &mut given.order)
-            .doing("a user namespace of this user's can't be entered")?;
-    }
     let line = spaces::line(&mut given.order).doing("the order did not come whole")?;
     let order: Order = serde_json::from_str(&line).doing("the order can't be understood")?;
     drop(zeroed(line));
@@ -114,15 +110,15 @@ fn begin(order: &Order, folder: &Folder, given: &mut Given, bell: Bell) -> Outco
     spaces::enter_mount_namespace().doing("a mount namespace can't be entered")?;
     let log = LogWriter::new(folder, order.log_cap).doing("the log can't be made")?;
     std::fs::write(folder.exit_reserve(), [b'\n'; RECORD]).doing("the execution's record can't be made")?;
-    let stage = root::prepare(order, folder)?;
+    let ground = root::prepare(order, folder)?;
     if order.rootless && order.cgroup.is_none() {
         cgroup::hide().doing("the control groups can't be hidden")?;
     }
-    let mut made = container::make(order, &stage)?;
+    let mut made = container::make(order, &ground)?;
     let begun = connect_and_start(order, folder, given, &mut made, received);
     match begun {
         Ok((network, started)) => {
-            Ok(Begun { folder: folder.clone(), made, started, log, bell, _network: network, _stage: stage })
+            Ok(Begun { folder: folder.clone(), made, started, log, bell, _network: network, _ground: ground })
         }
         Err(fault) => {
             made.init.destroy();
@@ -185,12 +181,12 @@ fn await_go(given: &mut Given) -> Outcome<()> {
 
 /// From the program's execution to the record of its end.
 fn look_after(order: Order, begun: Begun) -> u8 {
-    let Begun { folder, made, started, log, bell, _network, _stage } = begun;
+    let Begun { folder, made, started, log, bell, _network, _ground } = begun;
     let stop_signal = order.stop_signal;
     drop(order);
     let Made { init, stdout, stderr, .. } = made;
     let running = Running { init: &init, stdout, stderr, bell: &bell, folder: &folder, stop_signal, log };
-    let Ok(ran) = running.to_the_end() else {
+    let Ok(ran) = running.look_after() else {
         // Nobody would look after it any more: it must not go on. Without a record of its end it is lost.
         init.destroy();
         return 1;

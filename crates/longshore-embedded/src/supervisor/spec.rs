@@ -9,7 +9,7 @@ use libcontainer::oci_spec::{
         RootBuilder, Spec, SpecBuilder, UserBuilder,
     },
 };
-use longshore_core::MountSource;
+use longshore_core::{ByteSize, MountSource};
 use std::path::Path;
 
 use super::{
@@ -172,7 +172,7 @@ fn mounts(order: &Order, given: &[Given], circumstances: Circumstances) -> Resul
         own.push(scratch("/tmp", Some(SCRATCH))?);
     }
     for tmpfs in &order.tmpfs {
-        own.push(scratch(&tmpfs.target, tmpfs.size.map(|size| size.bytes()))?);
+        own.push(scratch(&tmpfs.target, tmpfs.size.map(ByteSize::bytes))?);
     }
     for asked in &order.mounts {
         if let MountSource::Bind(path) = &asked.source {

@@ -4,12 +4,13 @@
 
 use async_trait::async_trait;
 use longshore_core::{
-    Clock, ContainerExecutor, Error, ErrorKind, ExecutionHandle, JobTemplate, PullPolicy, Result, SystemClock,
+    Clock, ContainerExecutor, Error, ErrorKind, ExecutionHandle, ImageFormat, JobTemplate, PullPolicy, Result,
+    SystemClock,
 };
 use longshore_testkit::kit::{Harness, Outside, SetupError};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc};
 use tempfile::TempDir;
 
 use crate::support;
@@ -26,7 +27,7 @@ impl EmbeddedHarness {
         let broken = |error: std::io::Error| SetupError::broken(error.to_string());
         let (state, allowed) = (TempDir::new().map_err(broken)?, TempDir::new().map_err(broken)?);
         fs::write(allowed.path().join("kit"), "mounted").map_err(broken)?;
-        let image = support::archive(allowed.path());
+        let image = support::images::image(allowed.path(), ImageFormat::DockerArchive);
         Ok(Self { state, allowed, image })
     }
 
@@ -36,7 +37,8 @@ impl EmbeddedHarness {
 
     /// The number of a process of the execution.
     fn process(&self, handle: &ExecutionHandle, which: &str) -> Pid {
-        let record: Value = serde_json::from_slice(&fs::read(self.folder(handle).join("started.json")).unwrap()).unwrap();
+        let record: Value =
+            serde_json::from_slice(&fs::read(self.folder(handle).join("started.json")).unwrap()).unwrap();
         Pid::from_raw(record[which]["pid"].as_i64().unwrap().try_into().unwrap()).unwrap()
     }
 }
@@ -69,6 +71,14 @@ impl Harness for EmbeddedHarness {
         JobTemplate::builder().name("missing".parse().unwrap()).image(image).pull_policy(PullPolicy::Never).build()
     }
 
+    fn probe_from(&self, format: ImageFormat) -> Option<JobTemplate> {
+        let mut template = support::probe(&support::images::image(self.allowed.path(), format));
+        if format == ImageFormat::RootFolder {
+            template.entrypoint = Some(vec!["/probe".to_owned()]);
+        }
+        Some(template)
+    }
+
     async fn kill_outside(&self, handle: &ExecutionHandle) -> Result<Outside> {
         kill_process(self.process(handle, "init"), Signal::KILL).map_err(failed)?;
         Ok(Outside::Done)
@@ -76,6 +86,9 @@ impl Harness for EmbeddedHarness {
 
     async fn remove_outside(&self, handle: &ExecutionHandle) -> Result<Outside> {
         kill_process(self.process(handle, "supervisor"), Signal::KILL).map_err(failed)?;
+        // What overlayfs keeps for itself nobody else may enter, until the folder's owner allows it.
+        let own = self.folder(handle).join("work/work");
+        let _ = fs::set_permissions(own, fs::Permissions::from_mode(0o700));
         fs::remove_dir_all(self.folder(handle)).map_err(failed)?;
         Ok(Outside::Done)
     }

@@ -2,16 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+pub(crate) mod images;
+
 use longshore_core::{ContainerExecutor, ExecutionHost, ExecutorContext, ExecutorRegistry, JobTemplate, Result};
 use serde_json::{Value, json};
 use std::{path::Path, sync::Arc};
-
-/// The probe's image as an archive in the folder.
-pub(crate) fn archive(folder: &Path) -> String {
-    let path = folder.join("probe.tar");
-    std::fs::write(&path, longshore_probe::image_archive("longshore.test/probe:1")).unwrap();
-    format!("docker-archive:{}", path.display())
-}
 
 /// An executor with its state in the folder, which may run images and mount folders of `allowed`.
 pub(crate) fn executor(state: &Path, allowed: &Path, config: Value) -> Result<Arc<dyn ContainerExecutor>> {

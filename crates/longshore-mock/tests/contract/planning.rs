@@ -45,6 +45,15 @@ async fn resources_are_rounded_up_and_limited() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn limits_that_can_not_be_held_to_are_dropped() {
+    let place = Place::new(json!({ "limits": false })).await;
+    let plan = plan(&place, |template| template.resources.memory = Some(ByteSize::from_mib(300))).unwrap();
+    assert_eq!(grant(&plan, "resources.memory"), (Some("300MiB"), None));
+    assert_eq!(plan.template.resources.memory, None);
+    assert!(plan.grants.iter().all(|grant| grant.field != "resources.pids"), "{:?}", plan.grants);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_job_can_do_without_is_dropped_and_what_the_host_adds_is_told() {
     let place = Place::new(json!({ "networks": ["jobs"], "log_cap": "2m" })).await;
     let plan = plan(&place, |template| {

@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Flaw, Flawed,
-    lies::{secret_of, too_early},
+    lies::{forget_limits, secret_of, too_early},
     locked,
 };
 
@@ -29,6 +29,7 @@ impl Flawed {
                 self.inner.launch_job(&twin).await?;
             }
             Flaw::RunsAgain => self.forget_the_former(&request).await?,
+            Flaw::GrantsLimitsOnPaper => forget_limits(&mut request.plan.template.resources),
             Flaw::IgnoresTheDeadline => request.deadline = jiff::Timestamp::MAX,
             Flaw::TracesSecrets => tracing::trace!(secrets = ?secret_of(&request), "launching"),
             _ => {}
@@ -81,6 +82,9 @@ impl ContainerExecutor for Flawed {
 
     async fn prepare(&self, request: &LaunchRequest, progress: Progress) -> Result<()> {
         locked(&self.launched).insert(request.token);
+        if self.is(Flaw::LosesLocalImages) && request.plan.template.image.local().is_some() {
+            return Err(Error::new(ErrorKind::ImageUnavailable, "there is no such image"));
+        }
         self.inner.prepare(request, progress).await
     }
 

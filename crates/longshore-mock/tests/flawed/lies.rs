@@ -3,7 +3,7 @@
 use longshore_core::{
     Cause, CheckedJob, ContainerJob, Error, ErrorKind, Evidence, ExecutionHandle, ExecutionStatus, Harvest, JobId,
     LaunchRequest, LaunchToken, LogCompleteness, LogPage, LogQuery, LogStream, LogSummary, OwnedExecution, Plan,
-    Result, SecretReference, Signal, Termination, Timestamp, Usage,
+    Resources, Result, SecretReference, Signal, Termination, Timestamp, Usage,
 };
 
 use super::{Flaw, Flawed, locked};
@@ -18,6 +18,18 @@ impl Flawed {
                 let split = |text: &String| text.split_whitespace().collect::<Vec<_>>().join(" ");
                 changed.template.args = changed.template.args.iter().map(split).collect();
             }
+            Flaw::FindsAnyImage if changed.template.image.local().is_some() => {
+                changed.template.image = "longshore.test/probe:1".parse()?;
+            }
+            Flaw::ReadsWhatOthersWrote => {
+                let reads = |text: &String| text.starts_with("read /written");
+                changed
+                    .template
+                    .args
+                    .iter_mut()
+                    .filter(|text| reads(text))
+                    .for_each(|text| *text = "exit 0".to_owned());
+            }
             _ => {}
         }
         let mut plan = self.inner.plan(&CheckedJob::new(&changed, self.inner.as_ref())?)?;
@@ -26,6 +38,12 @@ impl Flawed {
         match self.flaw {
             Flaw::PlansOnAWhim => plan.notice(format!("this is plan number {plans}")),
             Flaw::DropsDemands => plan.grants.clear(),
+            Flaw::DropsLimitsInSilence => {
+                forget_limits(&mut plan.template.resources);
+                let limits = plan.grants.iter_mut().filter(|grant| grant.field.starts_with("resources."));
+                limits.for_each(|grant| grant.granted = None);
+            }
+            Flaw::SendsLimitsThatItDrops => plan.drop_demand("resources.pids", "it can't be held to it"),
             _ => {}
         }
         Ok(plan)
@@ -148,6 +166,11 @@ impl Flawed {
         let (kind, host) = (self.inner.executor_type().clone(), self.inner.host().clone());
         ExecutionHandle::new(kind, host, token, 1, "made up", serde_json::Value::Null)
     }
+}
+
+/// Nobody is held to anything.
+pub(super) const fn forget_limits(limits: &mut Resources) {
+    (limits.memory, limits.cpu, limits.pids) = (None, None, None);
 }
 
 /// The harvest of what has not ended.

@@ -22,6 +22,20 @@ pub(crate) enum Flaw {
     DropsDemands,
     /// Options that it does not know are ignored.
     IgnoresOptions,
+    /// An image's form is declared, and there is no image to prove it.
+    DeclaresWhatItCanNotProve,
+    /// Images in files and folders are never found.
+    LosesLocalImages,
+    /// Images in files and folders are run wherever they lie, and also where none lies.
+    FindsAnyImage,
+    /// What an earlier job wrote into its image is there.
+    ReadsWhatOthersWrote,
+    /// Limits are granted, and nobody is held to them.
+    GrantsLimitsOnPaper,
+    /// Limits are dropped, and nobody says why.
+    DropsLimitsInSilence,
+    /// Limits are said to be dropped, and sent.
+    SendsLimitsThatItDrops,
     /// Arguments are split at blanks, as a shell would.
     SplitsArguments,
     /// Variables do not reach the program.

@@ -5,17 +5,18 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use longshore_core::{
-    Clock, ContainerExecutor, Error, ErrorKind, ExecutionHandle, ExecutionHost, ExecutorContext, ImageSource,
-    JobTemplate, LaunchIdempotency, LaunchToken, NetworkName, Result, SecretReference, Signal, TokioClock,
+    Clock, ContainerExecutor, Error, ErrorKind, ExecutionHandle, ExecutionHost, ExecutorContext, ImageFormat,
+    ImageSource, JobTemplate, LaunchIdempotency, LaunchToken, NetworkName, Result, SecretReference, Signal, TokioClock,
 };
 use longshore_mock::{Images, Loss as MockLoss, MockConfig, MockExecutor, MockProvider};
 use longshore_testkit::kit::{Harness, Loss, Outside, SetupError};
 use std::{collections::BTreeMap, sync::Arc};
 use tempfile::TempDir;
 
-/// A host of the operator's: its network, and its folder for jobs.
+/// A host of the operator's: its network, and its folders for jobs and for images.
 const NETWORK: &str = "kit-network-of-the-host";
 const FOLDER: &str = "/srv/kit";
+const IMAGES: &str = "/srv/images";
 
 /// A provider of the mock, its clock, and the folder that each of its executors is given.
 pub(crate) struct MockHarness {
@@ -28,7 +29,7 @@ impl MockHarness {
     /// A place with the given settings; by default it can do everything.
     pub(crate) async fn start(mut config: MockConfig) -> Result<Self, SetupError> {
         tokio::time::pause();
-        config.images = Images::builder().missing(["*/no-such-image:*"]).build();
+        config.images = Images::builder().missing(["*/no-such-image:*", "*/no-such-image"]).build();
         config.networks.insert(NetworkName::new(NETWORK).map_err(Error::from)?);
         config.folders.insert(FOLDER.to_owned(), BTreeMap::from([("kit".to_owned(), "mounted".to_owned())]));
         let state = TempDir::new().map_err(|error| SetupError::broken(error.to_string()))?;
@@ -39,7 +40,8 @@ impl MockHarness {
 
     fn over(&self, link: &MockProvider) -> Result<Arc<dyn ContainerExecutor>> {
         let context = ExecutorContext::new(self.state.path()).with_clock(Arc::clone(&self.context.clock));
-        let host = ExecutionHost::builder().name("kit".parse()?).executor_type("mock".parse()?).build();
+        let mut host = ExecutionHost::builder().name("kit".parse()?).executor_type("mock".parse()?).build();
+        host.allow.image_folders.insert(IMAGES.into());
         Ok(Arc::new(MockExecutor::attach(&host, link, &context)))
     }
 }
@@ -85,6 +87,10 @@ impl Harness for MockHarness {
 
     fn missing_image(&self) -> JobTemplate {
         template("longshore.test/no-such-image:1")
+    }
+
+    fn probe_from(&self, format: ImageFormat) -> Option<JobTemplate> {
+        Some(template(&format!("{}:{IMAGES}/probe", format.scheme())))
     }
 
     async fn kill_outside(&self, handle: &ExecutionHandle) -> Result<Outside> {

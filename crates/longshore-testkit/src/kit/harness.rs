@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use longshore_core::{
-    ByteSize, Clock, ContainerExecutor, Error, ExecutionHandle, JobTemplate, LaunchToken, NetworkName, Result,
-    SecretReference,
+    ByteSize, Clock, ContainerExecutor, Error, ExecutionHandle, ImageFormat, JobTemplate, LaunchToken, NetworkName,
+    Result, SecretReference,
 };
 use std::{fmt, sync::Arc};
 
@@ -125,6 +125,14 @@ pub trait Harness: Send + Sync {
     /// A folder of the host that its operator allows to be mounted, with a file `kit` in it that holds `mounted`.
     /// By default there is none, and the kit asserts that a folder which nobody has allowed is refused.
     fn bind_folder(&self) -> Option<String> {
+        None
+    }
+
+    /// A template that runs the probe as [`probe`](Self::probe) does, from an image in the given format that the
+    /// host's operator allows. Nothing lies beside it under the name `no-such-image`. By default there is none, which
+    /// fails the cases of each format that the executor declares.
+    fn probe_from(&self, format: ImageFormat) -> Option<JobTemplate> {
+        let _ = format;
         None
     }
 

@@ -1,8 +1,8 @@
 //! What a case does with an execution, each in one word.
 
 use longshore_core::{
-    Capability, Cause, ContainerExecutor, ErrorKind, ExecutionHandle, ExecutionStatus, Harvest, LogCompleteness,
-    LogQuery, LogSummary, Signal, StopRequest, Termination,
+    Capability, Cause, ContainerExecutor, ErrorKind, ExecutionHandle, ExecutionStatus, Harvest, JobTemplate,
+    LogCompleteness, LogQuery, LogSummary, Signal, StopRequest, Termination,
 };
 
 use super::{
@@ -150,7 +150,12 @@ impl Case {
 
     /// Launches the script of the probe and sees it to its end.
     pub(crate) async fn run<S: Into<String>>(&self, script: impl IntoIterator<Item = S>) -> CaseResult<Finished> {
-        let execution = self.launch(script).await?;
+        self.run_template(self.template(script)).await
+    }
+
+    /// Launches the template and sees it to its end.
+    pub(crate) async fn run_template(&self, template: JobTemplate) -> CaseResult<Finished> {
+        let execution = self.launch_template(template).await?;
         self.finish(execution).await
     }
 

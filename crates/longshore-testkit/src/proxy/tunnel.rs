@@ -11,13 +11,14 @@ use super::{body::Limit, fault::Ending};
 
 /// Carries an upgraded connection until both directions have ended.
 pub(super) async fn tunnel(client: OnUpgrade, server: OnUpgrade, limit: Option<Limit>) {
-    let (client, server) = match future::try_join(client, server).await {
-        Ok((client, server)) => (TokioIo::new(client), TokioIo::new(server)),
-        Err(error) => return tracing::debug!(%error, "the upgrade did not come about"),
-    };
-    if let Err(error) = carry(client, server, limit).await {
-        tracing::debug!(%error, "the upgraded connection broke off");
+    if let Err(error) = upgraded(client, server, limit).await {
+        tracing::debug!(%error, "the upgraded connection broke off, or did not come about");
     }
+}
+
+async fn upgraded(client: OnUpgrade, server: OnUpgrade, limit: Option<Limit>) -> io::Result<()> {
+    let (client, server) = future::try_join(client, server).await.map_err(io::Error::other)?;
+    carry(TokioIo::new(client), TokioIo::new(server), limit).await
 }
 
 async fn carry<S>(mut client: S, mut server: S, limit: Option<Limit>) -> io::Result<()>

@@ -34,7 +34,7 @@ pub(super) fn resolve(place: &Place, tag: Option<&str>, wanted: &Platform) -> Re
     let mut at = digest.clone();
     for _ in 0..DEEPEST {
         match manifest::read(&place.known_document(&at)?, wanted).map_err(broken)? {
-            Document::Chosen(chosen, _) => at = chosen,
+            Document::Chosen(chosen) => at = chosen,
             Document::Image { config: (id, _), blobs } => {
                 let document = place.known_document(&id)?;
                 return manifest::resolved(digest, id, &document, blobs, wanted).map_err(broken);

@@ -79,7 +79,7 @@ fn feed(
     let mut meter = Meter::new(progress, UNPACKING, layer, Some(content.size));
     let mut checked = Checked::new(content, digest);
     copy(&mut checked, into, cancelled, |bytes| meter.add(bytes), |error| unreadable(place.image(), &name, error))?;
-    if checked.is_right() {
+    if checked.finish() {
         return Ok(());
     }
     Err(unusable(place.image(), format!("{name} does not have the content that its name promises")).into())

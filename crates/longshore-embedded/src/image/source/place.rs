@@ -11,7 +11,7 @@ use std::{
 
 use super::{archive::Index, unusable};
 use crate::image::{
-    digest::{Digest, HashingReader},
+    digest::{Digest, Hasher},
     manifest::LONGEST_DOCUMENT,
 };
 
@@ -143,34 +143,29 @@ impl Read for Segment {
     }
 }
 
-/// Reads through a hasher where there is a digest to check.
-pub(super) enum Checked {
-    Hashed(HashingReader<Box<dyn Read + Send>>, Digest),
-    Plain(Box<dyn Read + Send>),
+/// A file that is read through a hasher where there is a digest to check it against.
+pub(super) struct Checked {
+    reader: Box<dyn Read + Send>,
+    promised: Option<(Hasher, Digest)>,
 }
 
 impl Checked {
     pub(super) fn new(content: Content, digest: Option<&Digest>) -> Self {
-        match digest {
-            Some(digest) => Self::Hashed(HashingReader::new(content.reader, digest.hasher()), digest.clone()),
-            None => Self::Plain(content.reader),
-        }
+        Self { reader: content.reader, promised: digest.map(|digest| (digest.hasher(), digest.clone())) }
     }
 
     /// True when everything that was read is what the digest promised.
-    pub(super) fn is_right(self) -> bool {
-        match self {
-            Self::Hashed(reader, digest) => reader.finish() == digest,
-            Self::Plain(_) => true,
-        }
+    pub(super) fn finish(self) -> bool {
+        self.promised.is_none_or(|(hasher, digest)| hasher.finish() == digest)
     }
 }
 
 impl Read for Checked {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Hashed(reader, _) => reader.read(buffer),
-            Self::Plain(reader) => reader.read(buffer),
+        let count = self.reader.read(buffer)?;
+        if let Some((hasher, _)) = &mut self.promised {
+            hasher.update(&buffer[..count]);
         }
+        Ok(count)
     }
 }

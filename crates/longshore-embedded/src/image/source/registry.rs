@@ -111,7 +111,7 @@ impl Source for RegistrySource {
         for _ in 0..DEEPEST {
             let read = manifest::read(&document, &self.platform).map_err(|why| self.asked.unusable(why))?;
             match read {
-                Document::Chosen(chosen, _) => {
+                Document::Chosen(chosen) => {
                     let one = self.reference.clone_with_digest(chosen.to_string());
                     document = self.manifest(&one).await?.0;
                 }

@@ -72,7 +72,7 @@ fn leased_folder(image: &LocalImage) -> Result<Image> {
         config: ImageConfig::default(),
         layers: vec![path.clone()],
         lock: path,
-        lease,
+        _lease: lease,
     })
 }
 
@@ -101,7 +101,7 @@ pub(super) fn held(folder: &Folder, id: &Digest, digest: &str) -> Result<Option<
     // By the lock's time, the image that was used the longest ago is found; a store that can't be written keeps all.
     let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
     let _ = futimens(&lease, &Timestamps { last_access: now, last_modification: now });
-    Ok(Some(Image { digest: digest.to_owned(), config: record.config, layers, lock, lease }))
+    Ok(Some(Image { digest: digest.to_owned(), config: record.config, layers, lock, _lease: lease }))
 }
 
 /// The layers' folders. Overlayfs takes no folder twice; of a layer that an image has twice, the upper one alone says

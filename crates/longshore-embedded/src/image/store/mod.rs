@@ -51,8 +51,8 @@ pub(crate) struct Image {
     pub(crate) layers: Vec<PathBuf>,
     /// Whoever holds a shared lock (`flock`) on this file, taken while this image is held, keeps the image too.
     pub(crate) lock: PathBuf,
-    /// The lock of this image.
-    pub(crate) lease: File,
+    /// The lock by which this holds the image; it is let go with it.
+    pub(crate) _lease: File,
 }
 
 /// A folder of unpacked images, which several programs may share.

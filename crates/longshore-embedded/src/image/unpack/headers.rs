@@ -132,7 +132,7 @@ mod tests {
     fn records_go_by_their_lengths() {
         let records = parse(b"8 a=b\nc\n12 path=/x\n\n").unwrap();
         assert_eq!(records, [(b"a".to_vec(), b"b\nc".to_vec()), (b"path".to_vec(), b"/x\n".to_vec())]);
-        for malformed in ["8 a=b", "x a=b\n", "7 a=bc\n", "5 abc\n", "0 a=b\n", "99999999999999999999 a=b\n", "3 a=b\n"]
+        for malformed in ["8 a=b", "x a=b\n", "6 a=bc\n", "5 abc\n", "0 a=b\n", "99999999999999999999 a=b\n", "3 a=b\n"]
         {
             assert!(parse(malformed.as_bytes()).is_none(), "{malformed}");
         }

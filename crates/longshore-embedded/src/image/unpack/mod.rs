@@ -9,6 +9,8 @@ mod error;
 mod extended;
 mod headers;
 mod names;
+#[cfg(test)]
+mod random_tests;
 mod remove;
 pub(super) mod root;
 mod stream;
@@ -16,7 +18,7 @@ mod stream;
 mod tests;
 
 pub(crate) use self::{
-    error::{UnpackError, UnpackErrorKind, is_full},
+    error::{UnpackError, is_full},
     remove::remove_tree,
 };
 

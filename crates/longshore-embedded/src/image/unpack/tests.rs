@@ -1,4 +1,4 @@
-use super::*;
+use super::{error::UnpackErrorKind, *};
 use crate::image::testing::{ANYBODY, LayerArchive, gzip};
 use std::{
     fs,
@@ -70,7 +70,8 @@ fn a_layer_is_unpacked_with_modes_times_and_links() {
     setuid.set_path("bin/tool").unwrap();
     setuid.set_size(4);
     setuid.set_mode(0o4755);
-    (setuid.set_uid(0), setuid.set_gid(0));
+    setuid.set_uid(0);
+    setuid.set_gid(0);
     setuid.set_mtime(1_234_567_890);
     let archive = layer()
         .folder("./")
@@ -139,7 +140,10 @@ fn root_keeps_owners_and_marks_for_an_overlay_of_its_own() {
     let mut owned = Header::new_gnu();
     owned.set_path("owned").unwrap();
     owned.set_mode(0o6711);
-    (owned.set_uid(1234), owned.set_gid(4321), owned.set_size(0), owned.set_mtime(0));
+    owned.set_uid(1234);
+    owned.set_gid(4321);
+    owned.set_size(0);
+    owned.set_mtime(0);
     // A capability's binary form has line feeds in it where numbers happen to be ten.
     let capability = [1, 0, 0, 2, 10, 4, 0, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     let archive = layer()
@@ -194,7 +198,7 @@ fn names_that_leave_the_root_are_refused_by_name() {
         layer().extended(&[("path", long.as_bytes())]).file("x", ""),
         layer().entry(EntryType::Symlink, "a", "", b""),
         layer().entry(EntryType::new(b'Z'), "a", "", b""),
-        layer().file("./", ""),
+        layer().file(".", ""),
         layer().entry(EntryType::Symlink, ".", "/outside", b""),
         layer().file("file", "").file("file/below", ""),
         layer().link("dangling", "/nowhere").file("dangling/file", ""),
@@ -204,7 +208,6 @@ fn names_that_leave_the_root_are_refused_by_name() {
     for (number, archive) in cases.into_iter().enumerate() {
         let place = Place::new();
         let error = place.unpack(archive).unwrap_err();
-        // A file named by its trailing slash alone is the root folder, which may be described.
         assert_eq!(error.kind, UnpackErrorKind::Refused, "{number}: {error}");
         assert!(error.message.contains("is refused: "), "{number}: {error}");
         place.assert_nothing_outside_was_touched();
@@ -275,8 +278,11 @@ fn long_names_and_holes_survive() {
     let long = format!("{}/{}", "n".repeat(200), "m".repeat(200));
     let mut builder = tar::Builder::new(Vec::new());
     let mut header = Header::new_gnu();
-    (header.set_size(3), header.set_mode(0o644), header.set_mtime(0));
-    (header.set_uid(0), header.set_gid(0));
+    header.set_size(3);
+    header.set_mode(0o644);
+    header.set_mtime(0);
+    header.set_uid(0);
+    header.set_gid(0);
     builder.append_data(&mut header, &long, &b"abc"[..]).unwrap();
     let zeros = vec![0; 3 << 20];
     header.set_size(zeros.len() as u64 + 3);
@@ -353,7 +359,11 @@ fn folders_closed_to_their_owner_are_filled_and_removed() {
     let mut closed = Header::new_gnu();
     closed.set_path("closed/").unwrap();
     closed.set_entry_type(EntryType::Directory);
-    (closed.set_mode(0o500), closed.set_size(0), closed.set_mtime(0), closed.set_uid(0), closed.set_gid(0));
+    closed.set_mode(0o500);
+    closed.set_size(0);
+    closed.set_mtime(0);
+    closed.set_uid(0);
+    closed.set_gid(0);
     place.unpack(layer().header(closed, b"")).unwrap();
     assert_eq!(fs::metadata(place.root().join("closed")).unwrap().permissions().mode() & 0o7777, 0o500);
     remove_tree(&place.root()).unwrap();

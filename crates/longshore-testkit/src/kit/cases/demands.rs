@@ -2,15 +2,15 @@
 
 use longshore_core::{
     ByteSize, Capability, CheckedJob, ContainerExecutor, Cpu, EnvVar, ErrorKind, GpuRequest, JobTemplate, LabelKey,
-    LabelValue, Mount, MountSource, Network, NetworkAlias, NetworkName, PullPolicy, RegistryCredentials, SecretBinding,
-    SecretName, SecretReference, SecurityProfile, Signal, Tmpfs, VolumeName,
+    LabelValue, Mount, MountSource, Network, NetworkAlias, NetworkName, Plan, PullPolicy, RegistryCredentials,
+    Resources, SecretBinding, SecretName, SecretReference, SecurityProfile, Signal, Tmpfs, VolumeName,
 };
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use crate::kit::{
     altered::Altered,
     case::{Case, Execution},
-    failure::{CaseResult, holds, refused, same},
+    failure::{CaseResult, Halt, holds, refused, same},
     witness::Witness,
 };
 
@@ -41,6 +41,10 @@ macro_rules! asks {
 
 asks! {
     RegistryImages in "image" by |it| it.pull_policy = PullPolicy::IfMissing,
+    DockerArchives in "image" by |it| it.image = "docker-archive:/kit/image.tar".parse()?,
+    OciArchives in "image" by |it| it.image = "oci-archive:/kit/image.tar".parse()?,
+    OciLayouts in "image" by |it| it.image = "oci:/kit/layout".parse()?,
+    RootFolders in "image" by |it| it.image = "rootfs:/kit/root".parse()?,
     PullAlways in "pull_policy" by |it| it.pull_policy = PullPolicy::Always,
     PullNever in "pull_policy" by |it| it.pull_policy = PullPolicy::Never,
     RegistryCredentials in "registry_credentials" by |it| it.registry_credentials = Some(credentials()?),
@@ -84,6 +88,20 @@ fn credentials() -> CaseResult<RegistryCredentials> {
 fn a_reference() -> CaseResult<SecretReference> {
     Ok("file:/kit/no-such-secret".parse()?)
 }
+
+/// A limit: its field, and whether it is set.
+#[derive(Clone, Copy)]
+pub(crate) struct Limit {
+    field: &'static str,
+    is_set: fn(&Resources) -> bool,
+}
+
+/// The limit on memory.
+pub(crate) const MEMORY: Limit = Limit { field: "resources.memory", is_set: |it| it.memory.is_some() };
+/// The limit on processes.
+pub(crate) const PIDS: Limit = Limit { field: "resources.pids", is_set: |it| it.pids.is_some() };
+/// The limit on CPU.
+pub(crate) const CPU: Limit = Limit { field: "resources.cpu", is_set: |it| it.cpu.is_some() };
 
 /// Requires that the template is refused before the executor's plan, naming the capability.
 pub(crate) fn undeclared(case: &Case, template: &JobTemplate, capability: Capability) -> CaseResult {
@@ -154,8 +172,7 @@ async fn what_is_declared_is_granted_or_refused_by_name(case: &Case) -> CaseResu
         (ask.make)(&mut template)?;
         match case.plan(template) {
             Ok(plan) => {
-                let answered = plan.grants.iter().any(|grant| grant.field == ask.field);
-                holds(answered, format!("the plan says what became of {}", ask.field))?;
+                is_granted(&plan, ask.field)?;
             }
             Err(error) => {
                 let kinds = [ErrorKind::Unsupported, ErrorKind::Invalid];
@@ -166,6 +183,34 @@ async fn what_is_declared_is_granted_or_refused_by_name(case: &Case) -> CaseResu
         }
     }
     Ok(())
+}
+
+/// Whether the plan grants what was asked for in the field. A demand that it drops is dropped for a reason that it
+/// tells.
+#[track_caller]
+fn is_granted(plan: &Plan, field: &str) -> CaseResult<bool> {
+    let grant = plan.grants.iter().find(|grant| grant.field == field);
+    let grant = grant.ok_or_else(|| Halt::broken(format!("the plan says what became of {field}")))?;
+    let reason = grant.reason.as_deref().unwrap_or_default();
+    let told = grant.granted.is_some() || (grant.asked.is_some() && !reason.is_empty());
+    holds(told, format!("the plan tells what was asked in {field}, and why it is dropped; found {grant:?}"))?;
+    Ok(grant.granted.is_some())
+}
+
+/// Whether a job is held to the limit on this host. Some hosts can't hold jobs to a limit that their executor
+/// declares: then the plan drops the demand for a reason that it tells, nothing of the limit is sent, and the case has
+/// proven that the job runs without it.
+pub(crate) async fn is_limited(case: &Case, limit: Limit, asking: &JobTemplate) -> CaseResult<bool> {
+    let plan = case.plan(asking.clone())?;
+    let granted = is_granted(&plan, limit.field)?;
+    let what = format!("whether the plan sends a limit in {}", limit.field);
+    same(&what, (limit.is_set)(&plan.template.resources), granted)?;
+    if !granted {
+        let mut template = case.template(["print without the limit"]);
+        template.resources = asking.resources.clone();
+        case.run_template(template).await?.exited(0)?;
+    }
+    Ok(granted)
 }
 
 /// The word by which a person knows the field: `secret` of `secrets`, `gpu` of `resources.gpu`.

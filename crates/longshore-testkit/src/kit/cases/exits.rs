@@ -2,6 +2,7 @@
 
 use longshore_core::{Capability, Cause, JobStatus, JobTemplate, Signal, Termination};
 
+use super::demands::{MEMORY, is_limited, launch_if_declared};
 use crate::kit::{
     case::Case,
     failure::{CaseResult, holds, same},
@@ -83,12 +84,15 @@ fn hungry(case: &Case, bytes: u64) -> JobTemplate {
 /// The program takes four times what it was granted, which may be more than it asked for.
 async fn want_of_memory(case: &Case) -> CaseResult {
     let asked = case.harness.memory_limit();
+    if case.has(Capability::MemoryLimit) && !is_limited(case, MEMORY, &hungry(case, 1)).await? {
+        return Ok(());
+    }
     let granted = match case.has(Capability::MemoryLimit) {
         true => case.plan(hungry(case, 1))?.template.resources.memory.unwrap_or(asked),
         false => asked,
     };
     let template = hungry(case, granted.bytes() * 4);
-    let Some(execution) = super::demands::launch_if_declared(case, template, Capability::MemoryLimit).await? else {
+    let Some(execution) = launch_if_declared(case, template, Capability::MemoryLimit).await? else {
         return Ok(());
     };
     let finished = case.finish(execution).await?;

@@ -1,15 +1,17 @@
 //! What the job asks for is what its program finds.
 
 use longshore_core::{
-    ByteSize, Capability, EnvVar, ErrorKind, JobTemplate, Mount, MountSource, Network, NetworkName, Platform, Tmpfs,
+    ByteSize, Capability, Cpu, EnvVar, ErrorKind, JobTemplate, Mount, MountSource, Network, NetworkName, Platform,
+    Tmpfs,
 };
 
-use super::demands::{launch_if_declared, undeclared};
+use super::demands::{CPU, PIDS, is_limited, launch_if_declared, undeclared};
 use crate::kit::{
     case::Case,
     failure::{CaseResult, holds, refused, same, same_bytes},
     steps::Finished,
 };
+use std::time::Duration;
 
 cases! { "mapping":
     environment,
@@ -23,6 +25,7 @@ cases! { "mapping":
     scratch_space_in_memory,
     folder_of_the_host,
     limit_on_processes,
+    limit_on_cpu,
     platform,
 }
 
@@ -35,7 +38,7 @@ pub(super) async fn finish(case: &Case, template: JobTemplate, capability: Capab
 }
 
 /// The exit code with which the probe says that it could not read a file.
-const CAN_NOT_READ: Option<i32> = Some(66);
+pub(super) const CAN_NOT_READ: Option<i32> = Some(66);
 /// The exit code with which the probe says that it could not write a file.
 pub(super) const CAN_NOT_WRITE: Option<i32> = Some(73);
 
@@ -181,11 +184,44 @@ async fn folder_of_the_host(case: &Case) -> CaseResult {
 async fn limit_on_processes(case: &Case) -> CaseResult {
     let mut template = case.template(["children 200 2s", "print all of them"]);
     template.resources.pids = std::num::NonZeroU32::new(20);
+    if case.has(Capability::PidsLimit) && !is_limited(case, PIDS, &template).await? {
+        return Ok(());
+    }
     let Some(finished) = finish(case, template, Capability::PidsLimit).await? else { return Ok(()) };
     holds(
         finished.termination().exit_code != Some(0),
         "a program that starts more processes than it may is refused some",
     )
+}
+
+/// A quarter of a CPU is no more than a quarter, give or take what the kernel counts late. What is busy elsewhere only
+/// makes it less.
+async fn limit_on_cpu(case: &Case) -> CaseResult {
+    let mut template = case.template(["spin 2s", "read /proc/self/stat"]);
+    template.resources.cpu = Cpu::from_millis(250);
+    if case.has(Capability::CpuLimit) && !is_limited(case, CPU, &template).await? {
+        return Ok(());
+    }
+    let Some(finished) = finish(case, template, Capability::CpuLimit).await? else { return Ok(()) };
+    let granted = finished.execution.request.plan.template.resources.cpu.map_or(0, Cpu::millis);
+    let spent = match of_the_kernel(&finished) {
+        Some(line) => cpu_time(&line),
+        None => finished.harvest.usage.cpu_time.map(|spent| spent.value().0),
+    };
+    let most = Duration::from_millis(u64::from(granted) * 2 + 300);
+    let Some(spent) = spent else { return Ok(()) };
+    holds(
+        spent <= most,
+        format!("in 2 s it spends at most {most:?} of CPU, as {granted}m are granted; found {spent:?}"),
+    )
+}
+
+/// What a process has spent in the user's mode and the kernel's, by its line in `/proc/self/stat`
+/// (`proc_pid_stat(5)`): fields 14 and 15, in hundredths of a second, where field 3 is the first behind the name.
+fn cpu_time(line: &str) -> Option<Duration> {
+    let behind = line.rsplit_once(')')?.1.split_whitespace().skip(14 - 3);
+    let ticks: u64 = behind.take(2).map_while(|field| field.parse::<u64>().ok()).sum();
+    Some(Duration::from_millis(ticks * 10))
 }
 
 async fn platform(case: &Case) -> CaseResult {

@@ -20,6 +20,7 @@ mod demands;
 mod events;
 mod exits;
 mod handles;
+mod images;
 mod launching;
 mod life_cycle;
 mod mapping;
@@ -65,6 +66,7 @@ pub(crate) const ENTRIES: &[&[Entry]] = &[
     contact::CASES,
     secrets::CASES,
     mapping::CASES,
+    images::CASES,
     security::CASES,
     demands::CASES,
     refusals::CASES,
