@@ -22,6 +22,7 @@ use crate::{
 pub(crate) const LIMITS: &str = "limits";
 pub(crate) const ROOT: &str = "root_filesystem";
 pub(crate) const NETWORK: &str = "network_helper";
+pub(crate) const NO_NETWORK: &str = "network_missing";
 pub(crate) const USERS: &str = "users";
 
 /// Where hierarchies are mounted (`cgroups(7)`).
@@ -75,12 +76,13 @@ fn no_containers(error: Error) -> Error {
 
 fn details(config: &EmbeddedConfig, helpers: &Helpers, tried: &Tried) -> BTreeMap<String, String> {
     let overlay = config.root_filesystem != RootFilesystem::Copy && tried.overlay.is_none();
-    let helper = network_helper();
+    let network = network_helper();
     let pairs = [
         (LIMITS, Some(limits(config, helpers).join(","))),
         (ROOT, Some(if overlay { "overlay" } else { "copy" }.to_owned())),
         ("overlay_missing", tried.overlay.clone()),
-        (NETWORK, helper.map(|helper| helper.path().display().to_string())),
+        (NETWORK, network.as_ref().ok().map(|helper| helper.path().display().to_string())),
+        (NO_NETWORK, network.err().map(str::to_owned)),
         (USERS, Some(helpers.identity.users().to_string())),
         ("rootless", Some(helpers.identity.is_rootless().to_string())),
         ("cgroups", Some(hierarchy().to_owned())),
@@ -169,11 +171,17 @@ fn limits(config: &EmbeddedConfig, helpers: &Helpers) -> Vec<&'static str> {
     all.into_iter().filter(|(_, controller)| has(controller)).map(|(name, _)| name).collect()
 }
 
-/// What gives a container's own network a way out.
-pub(crate) fn network_helper() -> Option<NetworkHelper> {
-    machine::program("slirp4netns")
+/// What gives a container's own network a way out, or what is missing for it.
+pub(crate) fn network_helper() -> Result<NetworkHelper, &'static str> {
+    use rustix::fs::Access;
+    let helper = machine::program("slirp4netns")
         .map(NetworkHelper::Slirp)
         .or_else(|| machine::program("pasta").map(NetworkHelper::Pasta))
+        .ok_or("neither slirp4netns nor pasta is installed; install one of them (Debian: slirp4netns, or passt)")?;
+    rustix::fs::access("/dev/net/tun", Access::READ_OK | Access::WRITE_OK).map_err(
+        |_| "/dev/net/tun is not there or not open to this user; load the module tun, and chmod 666 /dev/net/tun",
+    )?;
+    Ok(helper)
 }
 
 impl NetworkHelper {

@@ -4,7 +4,7 @@ use longshore_core::{Finding, Health, HostFacts, stored_logins};
 use std::path::Path;
 
 use crate::{
-    facts::{LIMITS, NETWORK, ROOT, USERS},
+    facts::{LIMITS, NETWORK, NO_NETWORK, ROOT, USERS},
     helper::Helpers,
     state::Home,
 };
@@ -28,7 +28,7 @@ pub(crate) async fn findings(
         (form, _) => form.to_owned(),
     };
     let network = match detail(NETWORK) {
-        "" => "neither slirp4netns nor pasta is installed: containers have no way out".to_owned(),
+        "" => format!("no way out: {}", detail(NO_NETWORK)),
         helper => format!("a way out through {helper}"),
     };
     let users = match detail(USERS) {

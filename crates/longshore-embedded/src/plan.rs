@@ -9,7 +9,7 @@ use std::{num::NonZeroU32, path::PathBuf};
 
 use crate::{
     config::{EmbeddedConfig, EmbeddedOptions},
-    facts::{self, LIMITS, NETWORK, ROOT, detail_has},
+    facts::{self, LIMITS, ROOT, detail_has},
     supervisor::{NetworkHelper, NetworkOrder, RootForm},
 };
 
@@ -37,8 +37,8 @@ pub(crate) struct Host<'a> {
     pub(crate) facts: &'a HostFacts,
     /// Where containers get control groups of their own.
     pub(crate) group: Option<PathBuf>,
-    /// What gives a network a way out.
-    pub(crate) helper: Option<NetworkHelper>,
+    /// What gives a network a way out, or what is missing for it.
+    pub(crate) helper: Result<NetworkHelper, &'static str>,
 }
 
 impl Host<'_> {
@@ -85,8 +85,8 @@ impl Host<'_> {
                 plan.adjust("network", Network::Private, reason);
             }
             (None, _) => {
-                let reason = "neither slirp4netns nor pasta is installed, which would give it a way out; never the host's own network";
-                plan.adjust("network", Network::None, reason);
+                let why = self.helper.as_ref().err().copied().unwrap_or_default();
+                plan.adjust("network", Network::None, format!("no way out, and never the host's own: {why}"));
             }
             _ => {}
         }
@@ -120,16 +120,16 @@ impl Host<'_> {
     }
 
     fn network(&self, template: &JobTemplate) -> Result<NetworkOrder> {
-        let helper = || self.helper.clone().filter(|_| self.facts.details.contains_key(NETWORK));
         match &template.network {
             Some(Network::None) => Ok(NetworkOrder::None),
             Some(Network::Host) => Ok(NetworkOrder::Host),
-            None => Ok(helper().map_or(NetworkOrder::None, NetworkOrder::Private)),
-            Some(Network::Private) => helper().map(NetworkOrder::Private).ok_or_else(|| {
-                unsupported(
-                    "network = private needs slirp4netns or pasta; install one of them (Debian: slirp4netns, or passt), or ask for `none`",
-                )
-            }),
+            None => Ok(self.helper.clone().map_or(NetworkOrder::None, NetworkOrder::Private)),
+            Some(Network::Private) => match &self.helper {
+                Ok(helper) => Ok(NetworkOrder::Private(helper.clone())),
+                Err(missing) => {
+                    Err(unsupported(format!("network = private has no way out here: {missing}; or ask for `none`")))
+                }
+            },
             Some(other) => Err(unsupported(format!("network = {other}: there are `none`, `private` and `host` here"))),
         }
     }

@@ -40,7 +40,7 @@ macro_rules! asks {
 }
 
 asks! {
-    RegistryImages in "image" by |it| it.pull_policy = PullPolicy::IfMissing,
+    RegistryImages in "image" by |it| it.image = "longshore.test/kit:1".parse()?,
     DockerArchives in "image" by |it| it.image = "docker-archive:/kit/image.tar".parse()?,
     OciArchives in "image" by |it| it.image = "oci-archive:/kit/image.tar".parse()?,
     OciLayouts in "image" by |it| it.image = "oci:/kit/layout".parse()?,

@@ -8,7 +8,7 @@ use longshore_core::{
 use super::demands::{CPU, PIDS, is_limited, launch_if_declared, undeclared};
 use crate::kit::{
     case::Case,
-    failure::{CaseResult, holds, refused, same, same_bytes},
+    failure::{CaseResult, Halt, holds, refused, same, same_bytes},
     steps::Finished,
 };
 use std::time::Duration;
@@ -122,7 +122,18 @@ async fn no_network(case: &Case) -> CaseResult {
     same("the interfaces without a network", real, vec![])
 }
 
+/// What gives a network a way out is often a program beside the executor: where it is missing, the plan says what to
+/// install.
 async fn private_network(case: &Case) -> CaseResult {
+    let mut template = case.template(["exit 0"]);
+    template.network = Some(Network::Private);
+    if case.has(Capability::NetworkPrivate)
+        && let Err(error) = case.plan(template)
+    {
+        let error = refused("a private network", Err::<(), _>(error), &[ErrorKind::Unsupported])?;
+        holds(error.message().contains("network"), format!("the refusal names the network; found {error}"))?;
+        return Err(Halt::NotOffered(error.message().to_owned()));
+    }
     let Some(found) = on_network(case, Network::Private, Capability::NetworkPrivate).await? else { return Ok(()) };
     holds(!found.is_empty(), "a private network has an interface")
 }
