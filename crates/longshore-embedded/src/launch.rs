@@ -204,7 +204,7 @@ impl Launch<'_> {
     /// Has a supervisor start the container. Meanwhile the folder gets to disk: only then is the program executed.
     async fn start(&self, lock: Lock, image: &Image, secrets: Secrets) -> Result<()> {
         let given = lock.for_child().map_err(|error| self.home.unusable(error))?;
-        let executed = self.helpers.execute(&Task::Run, Stdio::from(given)).await;
+        let executed = self.helpers.execute(&Task::Run(self.home.program()), Stdio::from(given)).await;
         let mut supervisor = match executed {
             Ok(supervisor) => supervisor,
             Err(error) => return Err(self.abandon(lock, error).await),
@@ -217,10 +217,15 @@ impl Launch<'_> {
         let (told, synced) = tokio::join!(supervisor.tell(&order), synced);
         drop(order);
         synced.map_err(|error| self.home.unusable(error))?;
-        told?;
-        self.request.check_deadline(self.clock)?;
-        supervisor.say(GO).await?;
-        self.heard(supervisor).await
+        let told = match told {
+            Ok(()) => {
+                self.request.check_deadline(self.clock)?;
+                supervisor.say(GO).await
+            }
+            gone => gone,
+        };
+        // Where it has gone, it has said why.
+        self.heard(supervisor).await.and(told)
     }
 
     fn order(&self, folder: &Folder, image: &Image, secrets: Secrets) -> Result<Order> {

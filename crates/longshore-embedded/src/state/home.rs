@@ -53,6 +53,7 @@ impl Home {
         make(&self.0)?;
         make(&self.executions())?;
         make(&self.images())?;
+        fs::write(self.program(), "")?;
         let new = self.0.join(format!("version.{}", std::process::id()));
         fs::write(&new, VERSION)?;
         fs::rename(new, self.0.join("version"))
@@ -69,6 +70,11 @@ impl Home {
 
     pub(crate) fn executions(&self) -> PathBuf {
         self.0.join("executions")
+    }
+
+    /// Where supervisors see their own program, each in its own mount namespace. For everybody else it is empty.
+    pub(crate) fn program(&self) -> PathBuf {
+        self.0.join("program")
     }
 
     pub(crate) fn images(&self) -> PathBuf {

@@ -3,6 +3,7 @@
 //! ```text
 //! version            the version of all that is below
 //! images/            the image store
+//! program            where supervisors see their own program
 //! executions/TOKEN/
 //!   launch.json      what was asked: written and synced before anything runs
 //!   lock             locked by the launcher, then by the supervisor, for as long as either lives

@@ -107,7 +107,6 @@ fn zeroed(text: String) -> Vec<u8> {
 fn begin(order: &Order, folder: &Folder, given: &mut Given, bell: Bell) -> Outcome<Begun> {
     let received = Instant::now();
     std::env::set_current_dir("/").doing("the root can't be entered")?;
-    spaces::enter_mount_namespace().doing("a mount namespace can't be entered")?;
     let log = LogWriter::new(folder, order.log_cap).doing("the log can't be made")?;
     std::fs::write(folder.exit_reserve(), [b'\n'; RECORD]).doing("the execution's record can't be made")?;
     let ground = root::prepare(order, folder)?;

@@ -5,7 +5,13 @@ use nix::{
     sched::{CloneFlags, unshare},
     unistd::{Gid, Uid, setgroups, setresgid, setresuid},
 };
-use std::io::{self, BufRead, Read, Write};
+use rustix::fs::{MemfdFlags, SealFlags, StatVfsMountFlags, fcntl_add_seals, memfd_create, statvfs};
+use std::{
+    fs::File,
+    io::{self, BufRead, Read, Write},
+    os::fd::AsRawFd,
+    path::Path,
+};
 
 use super::order::{GO, Report};
 
@@ -26,9 +32,38 @@ pub(super) fn enter_user_namespace(report: &mut impl Write, answer: &mut impl Re
 }
 
 /// Enters a mount namespace of its own: what is mounted in it nobody else sees, and it goes with the last process in it.
-pub(super) fn enter_mount_namespace() -> nix::Result<()> {
+pub(super) fn enter_mount_namespace() -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
-    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SLAVE, None::<&str>)
+    Ok(mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SLAVE, None::<&str>)?)
+}
+
+/// Shows the source in the place of the target, and lets nobody write to it there.
+pub(super) fn bind_read_only(source: &Path, target: &Path) -> io::Result<()> {
+    mount(Some(source), target, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+    // What the file system was mounted with, a user namespace may not take back.
+    let kept = statvfs(target)?.f_flag;
+    let flags = [
+        (StatVfsMountFlags::NOSUID, MsFlags::MS_NOSUID),
+        (StatVfsMountFlags::NODEV, MsFlags::MS_NODEV),
+        (StatVfsMountFlags::NOEXEC, MsFlags::MS_NOEXEC),
+        (StatVfsMountFlags::NOATIME, MsFlags::MS_NOATIME),
+        (StatVfsMountFlags::NODIRATIME, MsFlags::MS_NODIRATIME),
+        (StatVfsMountFlags::RELATIME, MsFlags::MS_RELATIME),
+    ];
+    let kept = flags.into_iter().filter(|(found, _)| kept.contains(*found)).map(|(_, flag)| flag);
+    let flags = kept.fold(MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY, |all, flag| all | flag);
+    Ok(mount(None::<&str>, target, None::<&str>, flags, None::<&str>)?)
+}
+
+/// A copy of the file in memory that nobody can change.
+pub(super) fn sealed_copy(path: &Path) -> io::Result<File> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let mut copy = File::from(memfd_create("longshore-supervisor", flags)?);
+    io::copy(&mut File::open(path)?, &mut copy)?;
+    fcntl_add_seals(&copy, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;
+    // Executing it through its descriptor needs no other that can write.
+    let read_only = File::open(format!("/proc/self/fd/{}", copy.as_raw_fd()))?;
+    Ok(read_only)
 }
 
 /// Says something, on a line of its own.

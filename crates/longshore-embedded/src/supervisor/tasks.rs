@@ -4,7 +4,10 @@ use std::{
     ffi::{OsStr, OsString},
     fs::File,
     io::{self, Write},
-    os::{fd::BorrowedFd, unix::process::CommandExt},
+    os::{
+        fd::{AsRawFd, BorrowedFd},
+        unix::process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::Command,
 };
@@ -15,8 +18,8 @@ use crate::{facts, remove, unpacker};
 /// What a supervisor or helper process is executed for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Task {
-    /// To look after a container.
-    Run,
+    /// To look after a container. The file is where the program is put under protection from the container.
+    Run(PathBuf),
     /// To unpack a layer from standard input into a folder.
     Unpack(PathBuf),
     /// To remove a folder.
@@ -34,10 +37,13 @@ enum Place {
     User,
     /// As root of a user namespace.
     Namespace,
+    /// As a supervisor whose own file no container can reach.
+    Protected,
 }
 
 impl Place {
-    const NAMES: [(&str, Self); 3] = [("root", Self::Root), ("user", Self::User), ("namespace", Self::Namespace)];
+    const NAMES: [(&str, Self); 4] =
+        [("root", Self::Root), ("user", Self::User), ("namespace", Self::Namespace), ("protected", Self::Protected)];
 }
 
 impl Task {
@@ -47,24 +53,22 @@ impl Task {
     }
 
     fn arguments_at(&self, place: Place) -> Vec<OsString> {
-        let (word, path): (&str, Option<&Path>) = match self {
-            Self::Run => ("run", None),
-            Self::Unpack(path) => ("unpack", Some(path)),
-            Self::Remove(path) => ("remove", Some(path)),
-            Self::Try(path) => ("try", Some(path)),
+        let (word, path): (&str, &Path) = match self {
+            Self::Run(path) => ("run", path),
+            Self::Unpack(path) => ("unpack", path),
+            Self::Remove(path) => ("remove", path),
+            Self::Try(path) => ("try", path),
         };
         let place = Place::NAMES.iter().find(|(_, known)| *known == place).map_or("root", |(name, _)| name);
-        let mut arguments = vec![PROTOCOL.to_string().into(), place.into(), word.into()];
-        arguments.extend(path.map(|path| path.as_os_str().to_owned()));
-        arguments
+        vec![PROTOCOL.to_string().into(), place.into(), word.into(), path.into()]
     }
 
-    fn parse(word: &OsStr, path: Option<&OsString>) -> Option<Self> {
-        match (word.to_str()?, path) {
-            ("run", None) => Some(Self::Run),
-            ("unpack", Some(path)) => Some(Self::Unpack(path.into())),
-            ("remove", Some(path)) => Some(Self::Remove(path.into())),
-            ("try", Some(path)) => Some(Self::Try(path.into())),
+    fn parse(word: &OsStr, path: &OsStr) -> Option<Self> {
+        match word.to_str()? {
+            "run" => Some(Self::Run(path.into())),
+            "unpack" => Some(Self::Unpack(path.into())),
+            "remove" => Some(Self::Remove(path.into())),
+            "try" => Some(Self::Try(path.into())),
             _ => None,
         }
     }
@@ -76,8 +80,9 @@ pub(super) fn perform(arguments: &[OsString]) -> u8 {
         return failed(&format!("longshore-supervisor {PROTOCOL} does not understand {arguments:?}"));
     };
     match (place, &task) {
-        (Place::User, task) => failed(&enter(task).to_string()),
-        (_, Task::Run) => run::run(),
+        (Place::User, task) => failed(&format!("a user namespace can't be entered: {}", enter(task))),
+        (Place::Protected, _) => run::run(),
+        (_, Task::Run(file)) => failed(&format!("its program can't be protected: {}", protect(&task, file))),
         (place, task) => match helped(task, place == Place::Namespace) {
             Ok(answer) => {
                 let _ = io::stdout().write_all(answer.as_bytes());
@@ -95,12 +100,9 @@ fn failed(words: &str) -> u8 {
 }
 
 fn understood(arguments: &[OsString]) -> Option<(Task, Place)> {
-    let (protocol, rest) = arguments.split_first()?;
-    let (place, rest) = rest.split_first()?;
-    let (word, rest) = rest.split_first()?;
+    let [protocol, place, word, path] = arguments else { return None };
     let (_, place) = Place::NAMES.into_iter().find(|(name, _)| place == name)?;
-    let task = Task::parse(word, rest.first())?;
-    (protocol.to_str()? == PROTOCOL.to_string()).then_some((task, place))
+    (protocol.to_str()? == PROTOCOL.to_string()).then_some((Task::parse(word, path)?, place))
 }
 
 /// Enters a user namespace and executes this program again for the task: what was executed outside is out of reach, to
@@ -111,10 +113,36 @@ fn enter(task: &Task) -> io::Error {
     let entered = entered
         .map_err(io::Error::from)
         .and_then(|(mut report, mut answer)| spaces::enter_user_namespace(&mut report, &mut answer));
-    match entered {
-        Ok(()) => Command::new("/proc/self/exe").arg0(NAME).args(task.arguments_at(Place::Namespace)).exec(),
+    match (entered, task) {
+        (Err(error), _) => error,
+        (Ok(()), Task::Run(file)) => protect(task, file),
+        (Ok(()), _) => execute_again(Path::new("/proc/self/exe"), task, Place::Namespace),
+    }
+}
+
+/// Executes this program again from a view of its file that can't be written through: the container's first process is
+/// this program until it becomes the job's, and `/proc/self/exe` leads to its file (CVE-2019-5736).
+fn protect(task: &Task, file: &Path) -> io::Error {
+    let own = Path::new("/proc/self/exe");
+    let by_mount = spaces::enter_mount_namespace()
+        .and_then(|()| std::fs::read_link(own))
+        .and_then(|path| spaces::bind_read_only(&path, file));
+    match by_mount {
+        Ok(()) => execute_again(file, task, Place::Protected),
+        // The file has been replaced by a newer one since the launching program was started: a copy of this one, then.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match spaces::sealed_copy(own) {
+            Ok(copy) => {
+                let path = format!("/proc/self/fd/{}", copy.as_raw_fd());
+                execute_again(Path::new(&path), task, Place::Protected)
+            }
+            Err(error) => error,
+        },
         Err(error) => error,
     }
+}
+
+fn execute_again(program: &Path, task: &Task, place: Place) -> io::Error {
+    Command::new(program).arg0(NAME).args(task.arguments_at(place)).exec()
 }
 
 /// The tasks that are done with an answer.
@@ -123,6 +151,6 @@ fn helped(task: &Task, rootless: bool) -> io::Result<String> {
         Task::Unpack(folder) => unpacker::unpack_here(folder, rootless),
         Task::Remove(folder) => remove::tree(folder).map(|()| String::new()),
         Task::Try(folder) => facts::try_here(folder, rootless),
-        Task::Run => Err(io::ErrorKind::Unsupported.into()),
+        Task::Run(_) => Err(io::ErrorKind::Unsupported.into()),
     }
 }
