@@ -22,6 +22,10 @@ pub struct EmbeddedConfig {
     /// `/longshore` for root. Another user needs one that was delegated to it, and has no limits otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cgroup_parent: Option<PathBuf>,
+    /// The program that gives `private` networks a way out, by its path: `…/slirp4netns` or `…/pasta`. Absent: whichever
+    /// of them is on `PATH`, in this order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_helper: Option<PathBuf>,
     /// How an image's layers become a container's root.
     pub root_filesystem: RootFilesystem,
     /// How many bytes unpacked images may take before those used longest ago are removed.
@@ -56,6 +60,7 @@ impl Default for EmbeddedConfig {
             state_dir: None,
             supervisor: None,
             cgroup_parent: None,
+            network_helper: None,
             root_filesystem: RootFilesystem::Auto,
             image_cache: ByteSize::from_mib(20 << 10),
             log_cap: ByteSize::from_mib(64),

@@ -4,7 +4,7 @@ use longshore_core::{
     Clock, Error, ErrorKind, ExecutionHandle, ExecutionStatus, Harvest, LogCompleteness, LogCursor, LogPage, LogQuery,
     LogSummary, Result, StopRequest, Termination, Usage,
 };
-use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::Signal;
 use std::{io, sync::Arc};
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     logs::{self, Place},
     mapping::end,
     remove,
-    state::{Ended, Folder, Home, Lock, Stage, Started, StopWish, boot_id, process_start, write_new},
+    state::{Ended, Folder, Home, Lock, Stage, Started, StopWish, boot_id, write_new},
     supervisor::{Task, remove_cgroups},
     watch::{Bell, Watch, Watcher},
 };
@@ -90,8 +90,7 @@ impl Execution<'_> {
 
     fn ask(&self, started: &Started, stop: &StopRequest) -> Result<()> {
         let wish = StopWish { reason: stop.reason, grace: stop.grace };
-        let rung = write_new(&self.folder().new_stop(), &wish)
-            .and_then(|()| signal(started.supervisor.pid, started.supervisor.start, Signal::USR1));
+        let rung = write_new(&self.folder().new_stop(), &wish).and_then(|()| started.supervisor.signal(Signal::USR1));
         match rung {
             Ok(()) => Ok(()),
             // It is ending, or has been cleaned up: the next look tells.
@@ -237,29 +236,13 @@ fn still_running(message: &str) -> Error {
     Error::new(ErrorKind::StillRunning, message)
 }
 
-/// Sends the signal to the process, unless another has its number now.
-fn signal(pid: i32, start: u64, signal: Signal) -> io::Result<()> {
-    let gone = || io::Error::from(io::ErrorKind::NotFound);
-    let number = rustix::process::Pid::from_raw(pid).ok_or_else(gone)?;
-    let process = match pidfd_open(number, PidfdFlags::empty()) {
-        Ok(process) => process,
-        Err(rustix::io::Errno::SRCH) => return Err(gone()),
-        Err(error) => return Err(error.into()),
-    };
-    if process_start(pid).ok() != Some(start) {
-        return Err(gone());
-    }
-    match pidfd_send_signal(&process, signal) {
-        Err(rustix::io::Errno::SRCH) => Err(gone()),
-        other => Ok(other?),
-    }
-}
-
 /// Ends a container whose supervisor is gone, and removes its control groups.
 fn kill(started: &Started) -> io::Result<()> {
-    match signal(started.init.pid, started.init.start, Signal::KILL) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        other => return other,
+    for process in [Some(started.init), started.network].into_iter().flatten() {
+        match process.signal(Signal::KILL) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => other?,
+        }
     }
     // They go with the last process; until then the next look tries again.
     let _ = remove_cgroups(&started.cgroups);

@@ -3,15 +3,13 @@
 use jiff::Timestamp;
 use longshore_core::{ByteSize, Cpu, Error, ErrorKind, HostFacts, Platform, Result};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use rustix::fs::Access;
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::BTreeMap,
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs, io, path::Path};
 
 use crate::{
     config::{EmbeddedConfig, RootFilesystem},
+    groups,
     helper::Helpers,
     machine,
     state::Home,
@@ -24,11 +22,6 @@ pub(crate) const ROOT: &str = "root_filesystem";
 pub(crate) const NETWORK: &str = "network_helper";
 pub(crate) const NO_NETWORK: &str = "network_missing";
 pub(crate) const USERS: &str = "users";
-
-/// Where hierarchies are mounted (`cgroups(7)`).
-const CGROUPS: &str = "/sys/fs/cgroup";
-/// Where root's containers have their control groups.
-const ROOT_GROUP: &str = "/longshore";
 
 /// What a try found out.
 #[derive(Debug, Serialize, Deserialize)]
@@ -76,16 +69,17 @@ fn no_containers(error: Error) -> Error {
 
 fn details(config: &EmbeddedConfig, helpers: &Helpers, tried: &Tried) -> BTreeMap<String, String> {
     let overlay = config.root_filesystem != RootFilesystem::Copy && tried.overlay.is_none();
-    let network = network_helper();
+    let network = network_helper(config.network_helper.as_deref());
+    let limits = groups::parent(config, helpers).map(|parent| groups::limits(&parent)).unwrap_or_default();
     let pairs = [
-        (LIMITS, Some(limits(config, helpers).join(","))),
+        (LIMITS, Some(limits.join(","))),
         (ROOT, Some(if overlay { "overlay" } else { "copy" }.to_owned())),
         ("overlay_missing", tried.overlay.clone()),
         (NETWORK, network.as_ref().ok().map(|helper| helper.path().display().to_string())),
         (NO_NETWORK, network.err().map(str::to_owned)),
         (USERS, Some(helpers.identity.users().to_string())),
         ("rootless", Some(helpers.identity.is_rootless().to_string())),
-        ("cgroups", Some(hierarchy().to_owned())),
+        ("cgroups", Some(groups::hierarchy().to_owned())),
         ("kernel", kernel()),
     ];
     pairs.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
@@ -116,75 +110,43 @@ fn kernel() -> Option<String> {
     fs::read_to_string("/proc/sys/kernel/osrelease").ok().map(|release| release.trim().to_owned())
 }
 
-fn is_unified() -> bool {
-    Path::new(CGROUPS).join("cgroup.controllers").exists()
-}
-
-fn hierarchy() -> &'static str {
-    let unified = Path::new(CGROUPS).join("unified").is_dir();
-    match (is_unified(), unified) {
-        (true, _) => "v2",
-        (false, true) => "hybrid",
-        (false, false) => "v1",
-    }
-}
-
-/// The control group in which containers get groups of their own; `None` where they can't.
-pub(crate) fn group(config: &EmbeddedConfig, helpers: &Helpers) -> Option<PathBuf> {
-    let parent = match &config.cgroup_parent {
-        Some(parent) => parent.clone(),
-        None if helpers.identity.is_rootless() => return None,
-        None => PathBuf::from(ROOT_GROUP),
-    };
-    (!helpers.identity.is_rootless() || is_delegated(&parent)).then_some(parent)
-}
-
-/// Whether this user may make groups below the parent in every hierarchy.
-fn is_delegated(parent: &Path) -> bool {
-    let relative = parent.strip_prefix("/").unwrap_or(parent);
-    let may_write = |folder: &Path| {
-        [folder.to_owned(), folder.join("cgroup.procs")]
-            .iter()
-            .all(|path| rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok())
-    };
-    if is_unified() {
-        return may_write(&Path::new(CGROUPS).join(relative));
-    }
-    let Ok(hierarchies) = fs::read_dir(CGROUPS) else { return false };
-    let folders = hierarchies.filter_map(|entry| Some(entry.ok()?.path()));
-    folders.filter(|folder| folder.join("cgroup.procs").exists()).all(|folder| may_write(&folder.join(relative)))
-}
-
-/// Which limits hold here, by the resources' names.
-fn limits(config: &EmbeddedConfig, helpers: &Helpers) -> Vec<&'static str> {
-    let Some(parent) = group(config, helpers) else { return Vec::new() };
-    let all = [("memory", "memory"), ("cpu", "cpu"), ("pids", "pids")];
-    let has = |controller: &str| {
-        if !is_unified() {
-            return Path::new(CGROUPS).join(controller).join("cgroup.procs").exists();
-        }
-        let relative = parent.strip_prefix("/").unwrap_or(&parent);
-        let place = if helpers.identity.is_rootless() { Path::new(CGROUPS).join(relative) } else { CGROUPS.into() };
-        let listed = fs::read_to_string(place.join("cgroup.controllers")).unwrap_or_default();
-        listed.split_ascii_whitespace().any(|listed| listed == controller)
-    };
-    all.into_iter().filter(|(_, controller)| has(controller)).map(|(name, _)| name).collect()
-}
-
 /// What gives a container's own network a way out, or what is missing for it.
-pub(crate) fn network_helper() -> Result<NetworkHelper, &'static str> {
-    use rustix::fs::Access;
-    let helper = machine::program("slirp4netns")
-        .map(NetworkHelper::Slirp)
-        .or_else(|| machine::program("pasta").map(NetworkHelper::Pasta))
-        .ok_or("neither slirp4netns nor pasta is installed; install one of them (Debian: slirp4netns, or passt)")?;
+pub(crate) fn network_helper(configured: Option<&Path>) -> Result<NetworkHelper, &'static str> {
+    let helper = match configured {
+        Some(path) => named(path).ok_or(
+            "executor_config.network_helper names neither a slirp4netns nor a pasta that can be executed; correct it",
+        )?,
+        None => ["slirp4netns", "pasta"]
+            .iter()
+            .find_map(|name| named(&machine::program(name)?))
+            .ok_or("neither slirp4netns nor pasta is installed; install one of them (Debian: slirp4netns, or passt)")?,
+    };
     rustix::fs::access("/dev/net/tun", Access::READ_OK | Access::WRITE_OK).map_err(
         |_| "/dev/net/tun is not there or not open to this user; load the module tun, and chmod 666 /dev/net/tun",
     )?;
     Ok(helper)
 }
 
+fn named(path: &Path) -> Option<NetworkHelper> {
+    rustix::fs::access(path, Access::EXEC_OK).ok()?;
+    NetworkHelper::of_path(path)
+}
+
+/// What was found to give a network a way out, or to be missing for it.
+pub(crate) fn helper_of(facts: &HostFacts) -> Result<NetworkHelper, String> {
+    let missing = || facts.details.get(NO_NETWORK).cloned().unwrap_or_else(|| "discover the host again".to_owned());
+    facts.details.get(NETWORK).and_then(|path| NetworkHelper::of_path(Path::new(path))).ok_or_else(missing)
+}
+
 impl NetworkHelper {
+    fn of_path(path: &Path) -> Option<Self> {
+        match path.file_name()?.to_str()? {
+            "slirp4netns" => Some(Self::Slirp(path.to_owned())),
+            "pasta" => Some(Self::Pasta(path.to_owned())),
+            _ => None,
+        }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Pasta(path) | Self::Slirp(path) => path,

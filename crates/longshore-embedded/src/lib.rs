@@ -8,6 +8,7 @@ mod events;
 mod execution;
 mod executor;
 mod facts;
+mod groups;
 mod health;
 mod helper;
 mod image;

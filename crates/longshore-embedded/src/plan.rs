@@ -10,6 +10,7 @@ use std::{num::NonZeroU32, path::PathBuf};
 use crate::{
     config::{EmbeddedConfig, EmbeddedOptions},
     facts::{self, LIMITS, ROOT, detail_has},
+    groups,
     supervisor::{NetworkHelper, NetworkOrder, RootForm},
 };
 
@@ -38,7 +39,7 @@ pub(crate) struct Host<'a> {
     /// Where containers get control groups of their own.
     pub(crate) group: Option<PathBuf>,
     /// What gives a network a way out, or what is missing for it.
-    pub(crate) helper: Result<NetworkHelper, &'static str>,
+    pub(crate) helper: Result<NetworkHelper, String>,
 }
 
 impl Host<'_> {
@@ -85,7 +86,7 @@ impl Host<'_> {
                 plan.adjust("network", Network::Private, reason);
             }
             (None, _) => {
-                let why = self.helper.as_ref().err().copied().unwrap_or_default();
+                let why = self.helper.as_ref().err().cloned().unwrap_or_default();
                 plan.adjust("network", Network::None, format!("no way out, and never the host's own: {why}"));
             }
             _ => {}
@@ -218,5 +219,12 @@ pub(crate) fn host<'a>(
     facts: &'a HostFacts,
     helpers: &crate::helper::Helpers,
 ) -> Host<'a> {
-    Host { config, allow, facts, group: facts::group(config, helpers), helper: facts::network_helper() }
+    Host {
+        config,
+        allow,
+        facts,
+        group: groups::parent(config, helpers)
+            .filter(|_| facts.details.get(LIMITS).is_some_and(|limits| !limits.is_empty())),
+        helper: facts::helper_of(facts),
+    }
 }

@@ -147,6 +147,7 @@ mod tests {
             boot_id: "boot".to_owned(),
             supervisor: process,
             init: process,
+            network: None,
             started_at: Timestamp::UNIX_EPOCH,
             cgroups: Vec::new(),
         }

@@ -21,7 +21,8 @@ mod home;
 mod lock;
 mod record;
 
-pub(crate) use boot::{boot_id, process_start};
+pub(crate) use boot::boot_id;
+use boot::process_start;
 pub(crate) use folder::{Folder, Stage};
 pub(crate) use home::Home;
 pub(crate) use lock::Lock;

@@ -2,7 +2,11 @@
 
 use jiff::Timestamp;
 use longshore_core::{ByteSize, HostName, JobId, LaunchToken, Owner, Principal, StopReason};
-use rustix::fs::{RenameFlags, renameat_with};
+use rustix::{
+    fs::{RenameFlags, renameat_with},
+    io::Errno,
+    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     collections::BTreeMap,
@@ -39,6 +43,9 @@ pub(crate) struct Started {
     pub(crate) supervisor: Process,
     /// The container's first process, whose end ends all others.
     pub(crate) init: Process,
+    /// What keeps its network going.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) network: Option<Process>,
     pub(crate) started_at: Timestamp,
     /// The container's own control groups, as folders.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -57,6 +64,26 @@ impl Process {
     /// The process of this number that lives now.
     pub(crate) fn living(pid: i32) -> io::Result<Self> {
         Ok(Self { pid, start: super::process_start(pid)? })
+    }
+
+    /// Sends the signal to the process, unless another has its number now.
+    ///
+    /// # Errors
+    /// `NotFound` when it does not live any more.
+    pub(crate) fn signal(self, signal: Signal) -> io::Result<()> {
+        let gone = || io::Error::from(io::ErrorKind::NotFound);
+        let number = Pid::from_raw(self.pid).ok_or_else(gone)?;
+        let process = match pidfd_open(number, PidfdFlags::empty()) {
+            Err(Errno::SRCH) => return Err(gone()),
+            opened => opened?,
+        };
+        if super::process_start(self.pid).ok() != Some(self.start) {
+            return Err(gone());
+        }
+        match pidfd_send_signal(&process, signal) {
+            Err(Errno::SRCH) => Err(gone()),
+            sent => Ok(sent?),
+        }
     }
 }
 

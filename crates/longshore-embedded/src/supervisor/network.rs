@@ -1,10 +1,14 @@
 //! The container's network, from the outside.
 
 use longshore_core::ErrorKind;
-use nix::sched::{CloneFlags, setns};
+use nix::{
+    mount::{MsFlags, mount},
+    sched::{CloneFlags, setns},
+};
 use rustix::{
     net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with},
     pipe::{PipeFlags, pipe_with},
+    process::Signal,
 };
 use std::{
     fs::File,
@@ -18,43 +22,45 @@ use super::{
     fault::{Doing, Fault, Outcome},
     order::{NetworkHelper, NetworkOrder},
 };
+use crate::state::Process;
 
-/// What keeps a network going; it ends with the supervisor.
+/// What keeps a network going; it ends with the container.
 #[derive(Debug)]
 pub(super) struct Connection {
-    helper: Option<Child>,
-    /// The helper ends when nobody holds this any more.
+    /// The helper, where there is one, so that others can end it when the supervisor can't.
+    pub(super) helper: Option<Process>,
+    /// slirp4netns ends when nobody holds this any more.
     _alive: Option<OwnedFd>,
 }
 
 /// Sets the network of the container up, whose first process has been made and not started.
-pub(super) fn connect(network: &NetworkOrder, init: i32) -> Outcome<Connection> {
+pub(super) fn connect(network: &NetworkOrder, init: i32, files: &Path) -> Outcome<Connection> {
+    let namespace = format!("/proc/{init}/ns/net");
     match network {
         NetworkOrder::Host => Ok(Connection { helper: None, _alive: None }),
         NetworkOrder::None => {
-            let namespace = File::open(format!("/proc/{init}/ns/net")).doing("the container's network")?;
+            let namespace = File::open(namespace).doing("the container's network")?;
             // The supervisor itself needs none.
             setns(&namespace, CloneFlags::CLONE_NEWNET).doing("the container's network can't be entered")?;
             loopback_up().doing("the container's loopback can't be set up")?;
             Ok(Connection { helper: None, _alive: None })
         }
-        NetworkOrder::Private(NetworkHelper::Slirp(program)) => slirp(program, init),
-        NetworkOrder::Private(NetworkHelper::Pasta(program)) => pasta(program, init),
+        NetworkOrder::Private(NetworkHelper::Slirp(program)) => slirp(program, &namespace),
+        NetworkOrder::Private(NetworkHelper::Pasta(program)) => pasta(program, &namespace, files),
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if let Some(helper) = &mut self.helper {
-            let _ = helper.kill();
-            let _ = helper.wait();
+        if let Some(helper) = self.helper {
+            let _ = helper.signal(Signal::KILL);
         }
     }
 }
 
 /// slirp4netns says on one pipe that it is ready, and ends when the other is closed. Both are inherited: the supervisor
 /// has one thread, and starts nothing else.
-fn slirp(program: &Path, init: i32) -> Outcome<Connection> {
+fn slirp(program: &Path, namespace: &str) -> Outcome<Connection> {
     let (ready, ready_there) = pipe_with(PipeFlags::empty()).doing("a pipe can't be made")?;
     let (exit_there, alive) = pipe_with(PipeFlags::empty()).doing("a pipe can't be made")?;
     for own in [&ready, &alive] {
@@ -65,31 +71,38 @@ fn slirp(program: &Path, init: i32) -> Outcome<Connection> {
     command.arg(format!("--ready-fd={}", ready_there.as_raw_fd()));
     command.arg(format!("--exit-fd={}", exit_there.as_raw_fd()));
     // By path and not by process: this process may be in the same user namespace, which nobody can enter twice.
-    command.args(["--netns-type=path", &format!("/proc/{init}/ns/net"), "tap0"]);
+    command.args(["--netns-type=path", namespace, "tap0"]);
     let helper = spawn(command, program)?;
     drop((ready_there, exit_there));
     let mut said = [0];
-    let connected = File::from(ready).read(&mut said).doing("the network's helper can't be heard")?;
-    connection(helper, alive, connected == 1)
+    let heard = File::from(ready).read(&mut said).doing("the network's helper can't be heard")?;
+    if heard == 0 {
+        return Err(failed(helper));
+    }
+    let process = Process::living(helper.id().cast_signed()).doing("the network's helper can't be looked at")?;
+    Ok(Connection { helper: Some(process), _alive: Some(alive) })
 }
 
-/// pasta goes to the background when it is ready, and ends with the network that it serves.
-fn pasta(program: &Path, init: i32) -> Outcome<Connection> {
+/// pasta goes to the background when it is ready. It may look at no other process then, so it is shown the network as a
+/// file.
+fn pasta(program: &Path, namespace: &str, files: &Path) -> Outcome<Connection> {
+    let (shown, number) = (files.join("network"), files.join("network.pid"));
+    File::create(&shown).doing("the container's network can't be shown")?;
+    mount(Some(namespace), &shown, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+        .doing("the container's network can't be shown")?;
     let mut command = Command::new(program);
-    command.args(["--quiet", "--config-net", "--no-map-gw"]);
+    command.args(["--quiet", "--config-net", "--no-map-gw", "--runas", "0", "--netns-only"]);
     command.args(["--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none"]);
-    command.arg("--netns").arg(format!("/proc/{init}/ns/net"));
+    command.arg("--pid").arg(&number).arg("--netns").arg(&shown);
     let mut helper = spawn(command, program)?;
     let status = helper.wait().doing("the network's helper can't be heard")?;
-    if status.success() { Ok(Connection { helper: None, _alive: None }) } else { Err(failed(helper)) }
-}
-
-fn connection(helper: Child, alive: OwnedFd, ready: bool) -> Outcome<Connection> {
-    if ready {
-        return Ok(Connection { helper: Some(helper), _alive: Some(alive) });
+    if !status.success() {
+        return Err(failed(helper));
     }
-    drop(alive);
-    Err(failed(helper))
+    let number = std::fs::read_to_string(number).doing("the network's helper can't be found")?;
+    let number = number.trim().parse().doing("the network's helper can't be found")?;
+    let process = Process::living(number).doing("the network's helper can't be looked at")?;
+    Ok(Connection { helper: Some(process), _alive: None })
 }
 
 fn spawn(mut command: Command, program: &Path) -> Outcome<Child> {

@@ -114,7 +114,7 @@ fn begin(order: &Order, folder: &Folder, given: &mut Given, bell: Bell) -> Outco
         cgroup::hide().doing("the control groups can't be hidden")?;
     }
     let mut made = container::make(order, &ground)?;
-    let begun = connect_and_start(order, folder, given, &mut made, received);
+    let begun = connect_and_start(order, folder, given, &ground, &mut made, received);
     match begun {
         Ok((network, started)) => {
             Ok(Begun { folder: folder.clone(), made, started, log, bell, _network: network, _ground: ground })
@@ -131,6 +131,7 @@ fn connect_and_start(
     order: &Order,
     folder: &Folder,
     given: &mut Given,
+    ground: &root::Ground,
     made: &mut Made,
     received: Instant,
 ) -> Outcome<(network::Connection, Started)> {
@@ -141,12 +142,13 @@ fn connect_and_start(
             "the container is in no control group of its own: its limits would not hold",
         ));
     }
-    let network = network::connect(&order.network, made.init.pid)?;
+    let network = network::connect(&order.network, made.init.pid, &ground.files)?;
     let started = Started {
         version: VERSION,
         boot_id: boot_id().doing("the boot's id can't be read")?,
         supervisor: living(std::process::id().cast_signed())?,
         init: living(made.init.pid)?,
+        network: network.helper,
         started_at: SystemClock.now(),
         cgroups,
     };
