@@ -70,7 +70,9 @@ fn no_containers(error: Error) -> Error {
 fn details(config: &EmbeddedConfig, helpers: &Helpers, tried: &Tried) -> BTreeMap<String, String> {
     let overlay = config.root_filesystem != RootFilesystem::Copy && tried.overlay.is_none();
     let network = network_helper(config.network_helper.as_deref());
-    let limits = groups::parent(config, helpers).map(|parent| groups::limits(&parent)).unwrap_or_default();
+    let limits = groups::parent(config, helpers)
+        .map(|parent| groups::limits(&parent, helpers.identity.is_rootless()))
+        .unwrap_or_default();
     let pairs = [
         (LIMITS, Some(limits.join(","))),
         (ROOT, Some(if overlay { "overlay" } else { "copy" }.to_owned())),

@@ -25,9 +25,9 @@ pub(crate) fn parent(config: &EmbeddedConfig, helpers: &Helpers) -> Option<PathB
 
 /// Which limits hold in groups below the parent. None at all where one hierarchy takes no group: a container is in a group
 /// of every hierarchy, or of none.
-pub(crate) fn limits(parent: &Path) -> Vec<&'static str> {
+pub(crate) fn limits(parent: &Path, rootless: bool) -> Vec<&'static str> {
     let trial = parent.strip_prefix("/").unwrap_or(parent).join(format!("try-{}", Uuid::new_v4().simple()));
-    if is_unified() { in_unified(&trial) } else { in_hierarchies(&trial) }
+    if is_unified() { in_unified(&trial) } else { in_hierarchies(&trial, rootless) }
 }
 
 /// The version of control groups, as people call it.
@@ -44,12 +44,13 @@ fn is_unified() -> bool {
     Path::new(ROOT).join("cgroup.controllers").exists()
 }
 
-fn in_hierarchies(trial: &Path) -> Vec<&'static str> {
+fn in_hierarchies(trial: &Path, rootless: bool) -> Vec<&'static str> {
     let Ok(hierarchies) = fs::read_dir(ROOT) else { return Vec::new() };
     let folders = hierarchies.filter_map(|entry| Some(entry.ok()?.path()));
     let mounted: Vec<PathBuf> = folders.filter(|folder| folder.join("cgroup.procs").exists()).collect();
-    // Only root may use version 2 beside version 1, and libcontainer uses none of it.
-    let used = mounted.iter().filter(|folder| !folder.ends_with("unified") && !folder.ends_with("systemd"));
+    // libcontainer uses neither version 2 beside version 1, nor the init system's hierarchy, and nobody delegates devices.
+    let unused: &[&str] = if rootless { &["unified", "systemd", "devices"] } else { &["unified", "systemd"] };
+    let used = mounted.iter().filter(|folder| !unused.iter().any(|name| folder.ends_with(name)));
     let takes = |folder: &PathBuf| {
         let group = folder.join(trial);
         let made = fs::create_dir_all(&group).is_ok();

@@ -54,6 +54,19 @@ pub(super) fn hide() -> io::Result<()> {
     Ok(())
 }
 
+/// The same for the one hierarchy that the kernel delegates to nobody: devices, of version 1. A container in a user
+/// namespace of an ordinary user reaches none but those that it is given anyway.
+pub(super) fn hide_devices(group: &Path) -> io::Result<()> {
+    let devices = Path::new(ROOT).join("devices");
+    if !devices.join("cgroup.procs").exists() {
+        return Ok(());
+    }
+    mount(Some("tmpfs"), &devices, Some("tmpfs"), MsFlags::empty(), Some("mode=0755"))?;
+    let own = devices.join(group.strip_prefix("/").unwrap_or(group));
+    fs::create_dir_all(&own)?;
+    ["cgroup.procs", "devices.allow", "devices.deny"].iter().try_for_each(|name| fs::write(own.join(name), ""))
+}
+
 /// The group that a container without one of its own is said to be in.
 pub(super) const PLACEHOLDER: &str = "longshore";
 

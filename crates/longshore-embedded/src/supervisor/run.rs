@@ -110,9 +110,12 @@ fn begin(order: &Order, folder: &Folder, given: &mut Given, bell: Bell) -> Outco
     let log = LogWriter::new(folder, order.log_cap).doing("the log can't be made")?;
     std::fs::write(folder.exit_reserve(), [b'\n'; RECORD]).doing("the execution's record can't be made")?;
     let ground = root::prepare(order, folder)?;
-    if order.rootless && order.cgroup.is_none() {
-        cgroup::hide().doing("the control groups can't be hidden")?;
+    match &order.cgroup {
+        _ if !order.rootless => Ok(()),
+        Some(group) => cgroup::hide_devices(group),
+        None => cgroup::hide(),
     }
+    .doing("the control groups can't be hidden")?;
     let mut made = container::make(order, &ground)?;
     let begun = connect_and_start(order, folder, given, &ground, &mut made, received);
     match begun {
