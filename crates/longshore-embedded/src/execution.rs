@@ -53,12 +53,10 @@ impl Execution<'_> {
     /// A container whose supervisor is gone dies with it; that it has is made sure of before it is said.
     fn lost(&self, started: &Started) -> Result<Termination> {
         let boot = boot_id().map_err(|error| self.home.unusable(error))?;
-        if started.boot_id == boot {
-            kill(started).map_err(|error| {
-                let message = "a container without its supervisor can't be ended";
-                Error::new(ErrorKind::Unavailable, message).with_source(error)
-            })?;
-        }
+        end_lost(started).map_err(|error| {
+            let message = "a container without its supervisor can't be ended";
+            Error::new(ErrorKind::Unavailable, message).with_source(error)
+        })?;
         Ok(end::lost(started, &boot))
     }
 
@@ -237,7 +235,10 @@ fn still_running(message: &str) -> Error {
 }
 
 /// Ends a container whose supervisor is gone, and removes its control groups.
-fn kill(started: &Started) -> io::Result<()> {
+pub(crate) fn end_lost(started: &Started) -> io::Result<()> {
+    if started.boot_id != boot_id()? {
+        return Ok(());
+    }
     for process in [Some(started.init), started.network].into_iter().flatten() {
         match process.signal(Signal::KILL) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -15,6 +15,7 @@ use tokio::{
 
 use crate::{
     machine::{self, Identity, Range},
+    state::Process,
     supervisor::{self, GO, NAME, Report, Task},
 };
 
@@ -143,17 +144,36 @@ impl Executed {
         self.input.flush().await.map_err(gone)
     }
 
+    /// What is said in the end. A program that was killed may have left processes behind that keep the pipe open.
+    pub(crate) async fn last_report(&mut self) -> Result<Option<std::result::Result<Report, String>>> {
+        let process = self.child.id().and_then(|pid| Process::living(pid.cast_signed()).ok());
+        let mut line = Vec::new();
+        tokio::select! {
+            biased;
+            heard = self.report.read_until(b'\n', &mut line) => return understood(heard, &line),
+            _ = self.child.wait() => {}
+        }
+        if let Some(process) = process {
+            process.kill_group();
+        }
+        let heard = self.report.read_until(b'\n', &mut line).await;
+        understood(heard, &line)
+    }
+
     /// The next thing that is said; as text when it is no report; `None` at the end.
     pub(crate) async fn next_report(&mut self) -> Result<Option<std::result::Result<Report, String>>> {
         let mut line = Vec::new();
         let heard = self.report.read_until(b'\n', &mut line).await;
-        heard
-            .map_err(|error| Error::new(ErrorKind::StartFailed, "the supervisor can't be heard").with_source(error))?;
-        if line.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(serde_json::from_slice(&line).map_err(|_| String::from_utf8_lossy(&line).trim().to_owned())))
+        understood(heard, &line)
     }
+}
+
+fn understood(heard: io::Result<usize>, line: &[u8]) -> Result<Option<std::result::Result<Report, String>>> {
+    heard.map_err(|error| Error::new(ErrorKind::StartFailed, "the supervisor can't be heard").with_source(error))?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(serde_json::from_slice(line).map_err(|_| String::from_utf8_lossy(line).trim().to_owned())))
 }
 
 impl Helpers {

@@ -253,7 +253,7 @@ impl Launch<'_> {
     }
 
     async fn heard(&self, mut supervisor: Executed) -> Result<()> {
-        let said = supervisor.next_report().await?;
+        let said = supervisor.last_report().await?;
         match said {
             Some(Ok(Report::Started { .. })) => Ok(()),
             Some(Ok(Report::Failed { kind, message })) => Err(Error::new(kind, message)),
@@ -304,7 +304,7 @@ pub(crate) fn handle(
 /// A folder appears under the token's name whole and locked, or not at all.
 fn create(home: &Home, folder: &Folder, record: &Launched) -> io::Result<Option<Lock>> {
     let new = Folder::new(home.executions().join(format!(".new.{}", Uuid::new_v4().simple())));
-    DirBuilder::new().mode(0o711).create(new.path())?;
+    DirBuilder::new().mode(0o700).create(new.path())?;
     let lock = Lock::try_new(&new.lock())?.ok_or(io::ErrorKind::ResourceBusy)?;
     write_new(&new.launch_record(), record)?;
     match rustix::fs::renameat_with(

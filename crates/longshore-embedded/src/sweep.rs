@@ -5,7 +5,7 @@ use std::{fs, io};
 
 use crate::{
     blocking::blocking,
-    execution::remove_folder,
+    execution::{self, remove_folder},
     helper::Helpers,
     state::{Folder, Home, Launched, Lock, Stage},
 };
@@ -18,7 +18,12 @@ pub(crate) async fn owned(home: &Home, owner: &Owner, host: &HostName) -> io::Re
         for (_, folder) in home.all()? {
             let Some(launched) = folder.launched()? else { continue };
             if (&launched.owner, &launched.host) == (&owner, &host) {
-                found.push((launched, folder.stage()?));
+                let stage = folder.stage()?;
+                if let Stage::Lost(started) = &stage {
+                    // A program that has changed its user outlives its supervisor.
+                    execution::end_lost(started)?;
+                }
+                found.push((launched, stage));
             }
         }
         Ok(found.into_iter().filter(|(_, stage)| *stage != Stage::Absent).collect())

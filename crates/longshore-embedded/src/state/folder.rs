@@ -6,7 +6,7 @@ use std::{
 };
 use uuid::Uuid;
 
-use super::{Ended, Launched, Lock, Started, read};
+use super::{Ended, Launched, Lock, Process, Started, read};
 
 /// One execution's folder.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -44,6 +44,10 @@ impl Folder {
 
     pub(crate) fn launch_record(&self) -> PathBuf {
         self.0.join("launch.json")
+    }
+
+    pub(crate) fn supervisor_record(&self) -> PathBuf {
+        self.0.join("supervisor.json")
     }
 
     pub(crate) fn start_record(&self) -> PathBuf {
@@ -97,10 +101,19 @@ impl Folder {
         if !Lock::is_held(&self.lock())? {
             return self.stage_unlocked();
         }
-        match read(&self.start_record())? {
-            Some(started) => Ok(Stage::Running(started)),
-            None => Ok(Stage::Launching),
+        match (read(&self.start_record())?, read::<Process>(&self.supervisor_record())?) {
+            (Some(started), _) => Ok(Stage::Running(started)),
+            (None, Some(supervisor)) if !supervisor.is_living() => self.after(supervisor),
+            (None, _) => Ok(Stage::Launching),
         }
+    }
+
+    /// A supervisor that was killed while it made the container leaves processes behind that hold the lock, and wait for it
+    /// for ever.
+    fn after(&self, supervisor: Process) -> io::Result<Stage> {
+        supervisor.kill_group();
+        drop(Lock::wait(&self.lock())?);
+        self.stage_unlocked()
     }
 
     /// Where the execution stands, for whoever holds its lock.

@@ -3,7 +3,7 @@
 use longshore_core::{Error, ErrorKind, LaunchToken, Result};
 use std::{
     fs, io,
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -48,9 +48,10 @@ impl Home {
         if self.0.join("version").exists() {
             return Ok(());
         }
-        // Others may look through, as a container with a user of its own must, and list nothing.
-        let make = |folder: &Path| fs::DirBuilder::new().recursive(true).mode(0o711).create(folder);
+        // To nobody else: what containers write here is as they wrote it, setuid programs too.
+        let make = |folder: &Path| fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
         make(&self.0)?;
+        fs::set_permissions(&self.0, fs::Permissions::from_mode(0o700))?;
         make(&self.executions())?;
         make(&self.images())?;
         fs::write(self.program(), "")?;

@@ -7,6 +7,7 @@
 //! executions/TOKEN/
 //!   launch.json      what was asked: written and synced before anything runs
 //!   lock             locked by the launcher, then by the supervisor, for as long as either lives
+//!   supervisor.json  the process that looks after it
 //!   started.json     which processes, since when; written just before the program is executed
 //!   exit.json        how it ended; written whole or not at all
 //!   stop.ID          requests to stop it
@@ -22,7 +23,7 @@ mod lock;
 mod record;
 
 pub(crate) use boot::boot_id;
-use boot::process_start;
+use boot::{is_zombie, process_start};
 pub(crate) use folder::{Folder, Stage};
 pub(crate) use home::Home;
 pub(crate) use lock::Lock;

@@ -5,7 +5,7 @@ use longshore_core::{ByteSize, HostName, JobId, LaunchToken, Owner, Principal, S
 use rustix::{
     fs::{RenameFlags, renameat_with},
     io::Errno,
-    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+    process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
@@ -64,6 +64,20 @@ impl Process {
     /// The process of this number that lives now.
     pub(crate) fn living(pid: i32) -> io::Result<Self> {
         Ok(Self { pid, start: super::process_start(pid)? })
+    }
+
+    /// Whether the process lives; one that nobody has waited for does not.
+    pub(crate) fn is_living(self) -> bool {
+        super::process_start(self.pid).is_ok_and(|start| start == self.start) && !super::is_zombie(self.pid)
+    }
+
+    /// Ends what is left of the group that the process leads or has led. A number stays a group's, and is given to no new
+    /// process, for as long as the group has a member (`kernel/pid.c`).
+    pub(crate) fn kill_group(self) {
+        let other = super::process_start(self.pid).is_ok_and(|start| start != self.start);
+        if let Some(group) = Pid::from_raw(self.pid).filter(|_| !other) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
     }
 
     /// Sends the signal to the process, unless another has its number now.

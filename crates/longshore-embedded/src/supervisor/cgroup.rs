@@ -92,11 +92,21 @@ fn value(text: &str, key: &str) -> Option<u64> {
 /// # Errors
 /// `ResourceBusy` while there still are any.
 pub(crate) fn remove(groups: &[PathBuf]) -> io::Result<()> {
-    groups.iter().try_for_each(|group| match fs::remove_dir(group) {
+    groups.iter().try_for_each(|group| remove_with_nested(group))
+}
+
+fn remove_with_nested(group: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(group).into_iter().flatten() {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_with_nested(&entry.path())?;
+        }
+    }
+    match fs::remove_dir(group) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) if error.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => Ok(()),
         other => other,
-    })
+    }
 }
 
 #[cfg(test)]
@@ -124,7 +134,8 @@ mod tests {
     fn groups_that_are_gone_are_fine() {
         let folder = tempfile::tempdir().unwrap();
         remove(&[folder.path().join("gone")]).unwrap();
-        fs::create_dir_all(folder.path().join("busy/child")).unwrap();
+        fs::create_dir_all(folder.path().join("busy")).unwrap();
+        fs::write(folder.path().join("busy/file"), "").unwrap();
         assert!(remove(&[folder.path().join("busy")]).is_err());
     }
 }

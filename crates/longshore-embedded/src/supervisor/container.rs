@@ -10,6 +10,7 @@ use nix::{
     unistd::Pid,
 };
 use rustix::{
+    fs::{Gid, Uid, fchown},
     pipe::{PipeFlags, pipe_with},
     process::{PidfdFlags, Signal as RawSignal, pidfd_open, pidfd_send_signal},
 };
@@ -25,11 +26,12 @@ use std::{
 
 use super::{
     fault::{Doing, Fault, Outcome},
-    files::{self, Inside},
+    files::{self, Given, Inside},
     order::{Order, Program},
     program::Become,
     root::Ground,
-    spaces, spec,
+    spaces,
+    spec::{self, Sources},
     users::{self, User},
 };
 use crate::{seccomp, state::Exit};
@@ -56,16 +58,21 @@ pub(super) struct Init {
 
 /// Makes the container: its namespaces, its limits, its root, up to the moment before the program.
 pub(super) fn make(order: &Order, ground: &Ground) -> Outcome<Made> {
-    let inside = Inside::new(&ground.rootfs)?;
-    let user = user(order, &inside)?;
-    inside.make_folder(&order.program.working_directory)?;
     let given = files::given(order, &ground.files)?;
-    let spec = spec::spec(order, &user, &ground.rootfs, &given, circumstances())
-        .doing("the container can't be described to its runtime")?;
+    let user = look_inside(order, ground, &given)?;
+    let sources = Sources { rootfs: &ground.rootfs, given: &given, binds: &ground.binds };
+    let spec =
+        spec::spec(order, &user, &sources, circumstances()).doing("the container can't be described to its runtime")?;
     spec.save(ground.bundle.join("config.json")).doing("the container's description can't be written")?;
     let pipe = || pipe_with(PipeFlags::CLOEXEC).doing("a pipe can't be made");
     let ((stdout, stdout_there), (stderr, stderr_there), (failure, failure_there)) = (pipe()?, pipe()?, pipe()?);
+    for output in [&stdout_there, &stderr_there] {
+        // Programs open /dev/stdout too.
+        let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+        fchown(output, Some(uid), Some(gid)).doing("the outputs can't be given to the user")?;
+    }
     let null: OwnedFd = File::open("/dev/null").doing("/dev/null can't be opened")?.into();
+    refuse_open_folders()?;
     let become_program = become_program(order, &user, failure_there)?;
     let container = ContainerBuilder::new(ID.to_owned(), SyscallType::default())
         .with_executor(become_program)
@@ -78,6 +85,30 @@ pub(super) fn make(order: &Order, ground: &Ground) -> Outcome<Made> {
     let pid =
         container.pid().ok_or_else(|| Fault::new(ErrorKind::StartFailed, "the container has no first process"))?;
     Ok(Made { container, failure: failure.into(), init: Init::of(pid.as_raw())?, stdout, stderr })
+}
+
+/// Finds the user, and makes the places that are needed, in a root whose links lead nowhere outside of it.
+fn look_inside(order: &Order, ground: &Ground, given: &[Given]) -> Outcome<User> {
+    let inside = Inside::new(&ground.rootfs)?;
+    ["/dev", "/proc", "/sys"].iter().try_for_each(|folder| inside.require_folder(folder))?;
+    given.iter().try_for_each(|file| inside.remove_link(file.target))?;
+    let user = user(order, &inside)?;
+    inside.make_folder(&order.program.working_directory)?;
+    Ok(user)
+}
+
+/// A folder that is open when the container's first process is made would be a way out of the container, by its working
+/// directory, its program or a script's interpreter (CVE-2024-21626).
+fn refuse_open_folders() -> Outcome<()> {
+    let entries = fs::read_dir("/proc/self/fd").doing("open files can't be listed")?;
+    let targets: Vec<_> = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok()).collect();
+    // The list itself is one, and closed by now.
+    match targets.iter().find(|target| target.is_dir() && !target.starts_with("/proc")) {
+        Some(target) => {
+            Err(Fault::new(ErrorKind::StartFailed, format!("{} is open and must not be", target.display())))
+        }
+        None => Ok(()),
+    }
 }
 
 fn user(order: &Order, inside: &Inside) -> Outcome<User> {
@@ -119,6 +150,7 @@ fn become_program(order: &Order, user: &User, failure: OwnedFd) -> Outcome<Becom
         arguments: strings(&order.program.arguments)?,
         env: strings(&env)?,
         search,
+        working_directory: order.program.working_directory.clone(),
         filter: filter.into(),
         supervisor: Arc::new(own),
         failure: Arc::new(failure),

@@ -1,8 +1,9 @@
 //! Files that are looked up in the container's root, and files that are put into it.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use longshore_core::ErrorKind;
 use rustix::{
-    fs::{Mode, OFlags, ResolveFlags, mkdirat, openat2},
+    fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, mkdirat, openat2, statat, unlinkat},
     io::Errno,
 };
 use std::{
@@ -13,7 +14,7 @@ use std::{
 };
 
 use super::{
-    fault::{Doing, Outcome},
+    fault::{Doing, Fault, Outcome},
     order::{NetworkHelper, NetworkOrder, Order, SecretFile},
 };
 
@@ -44,6 +45,32 @@ impl Inside {
             file.take(TABLE).read_to_end(&mut bytes).doing(format!("the image's {path} can't be read"))?;
         }
         Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Makes sure that a place where the runtime mounts is a folder and no link: the runtime follows links there.
+    pub(super) fn require_folder(&self, path: &str) -> Outcome<()> {
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
+        match openat2(&self.0, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty(), resolve) {
+            Ok(_) | Err(Errno::NOENT) => Ok(()),
+            Err(_) => Err(Fault::new(
+                ErrorKind::Invalid,
+                format!("the image's {path} is no folder; make it one, or leave it out"),
+            )),
+        }
+    }
+
+    /// Removes what lies in the place of a file that every container is given, if it is a link: often it leads to what
+    /// only another machine has.
+    pub(super) fn remove_link(&self, path: &str) -> Outcome<()> {
+        let path = Path::new(path);
+        let (Some(above), Some(name)) = (path.parent().and_then(Path::to_str), path.file_name()) else { return Ok(()) };
+        let Ok(folder) = self.open(above, OFlags::PATH | OFlags::DIRECTORY) else { return Ok(()) };
+        match statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) if FileType::from_raw_mode(found.st_mode) == FileType::Symlink => {
+                unlinkat(&folder, name, AtFlags::empty()).doing(format!("the image's {}", path.display()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Makes the folder and those above it where they are not there.

@@ -6,6 +6,7 @@
 
 mod cgroup;
 mod container;
+mod devices;
 mod fault;
 mod files;
 mod network;

@@ -45,7 +45,7 @@ pub(super) fn connect(network: &NetworkOrder, init: i32, files: &Path) -> Outcom
             loopback_up().doing("the container's loopback can't be set up")?;
             Ok(Connection { helper: None, _alive: None })
         }
-        NetworkOrder::Private(NetworkHelper::Slirp(program)) => slirp(program, &namespace),
+        NetworkOrder::Private(NetworkHelper::Slirp(program)) => slirp(program, &namespace, files),
         NetworkOrder::Private(NetworkHelper::Pasta(program)) => pasta(program, &namespace, files),
     }
 }
@@ -60,24 +60,24 @@ impl Drop for Connection {
 
 /// slirp4netns says on one pipe that it is ready, and ends when the other is closed. Both are inherited: the supervisor
 /// has one thread, and starts nothing else.
-fn slirp(program: &Path, namespace: &str) -> Outcome<Connection> {
+fn slirp(program: &Path, namespace: &str, files: &Path) -> Outcome<Connection> {
     let (ready, ready_there) = pipe_with(PipeFlags::empty()).doing("a pipe can't be made")?;
     let (exit_there, alive) = pipe_with(PipeFlags::empty()).doing("a pipe can't be made")?;
     for own in [&ready, &alive] {
         rustix::io::fcntl_setfd(own, rustix::io::FdFlags::CLOEXEC).doing("a pipe can't be kept")?;
     }
     let mut command = Command::new(program);
-    command.args(["--configure", "--mtu=65520", "--disable-host-loopback", "--enable-seccomp"]);
+    command.args(["--configure", "--mtu=65520", "--disable-host-loopback", "--enable-sandbox", "--enable-seccomp"]);
     command.arg(format!("--ready-fd={}", ready_there.as_raw_fd()));
     command.arg(format!("--exit-fd={}", exit_there.as_raw_fd()));
     // By path and not by process: this process may be in the same user namespace, which nobody can enter twice.
     command.args(["--netns-type=path", namespace, "tap0"]);
-    let helper = spawn(command, program)?;
+    let helper = spawn(command, program, files)?;
     drop((ready_there, exit_there));
     let mut said = [0];
     let heard = File::from(ready).read(&mut said).doing("the network's helper can't be heard")?;
     if heard == 0 {
-        return Err(failed(helper));
+        return Err(failed(helper, files));
     }
     let process = Process::living(helper.id().cast_signed()).doing("the network's helper can't be looked at")?;
     Ok(Connection { helper: Some(process), _alive: Some(alive) })
@@ -94,10 +94,10 @@ fn pasta(program: &Path, namespace: &str, files: &Path) -> Outcome<Connection> {
     command.args(["--quiet", "--config-net", "--no-map-gw", "--runas", "0", "--netns-only"]);
     command.args(["--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none"]);
     command.arg("--pid").arg(&number).arg("--netns").arg(&shown);
-    let mut helper = spawn(command, program)?;
+    let mut helper = spawn(command, program, files)?;
     let status = helper.wait().doing("the network's helper can't be heard")?;
     if !status.success() {
-        return Err(failed(helper));
+        return Err(failed(helper, files));
     }
     let number = std::fs::read_to_string(number).doing("the network's helper can't be found")?;
     let number = number.trim().parse().doing("the network's helper can't be found")?;
@@ -105,19 +105,20 @@ fn pasta(program: &Path, namespace: &str, files: &Path) -> Outcome<Connection> {
     Ok(Connection { helper: Some(process), _alive: None })
 }
 
-fn spawn(mut command: Command, program: &Path) -> Outcome<Child> {
-    let spawned = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+/// Its words go into a file: nobody would empty a pipe for as long as it runs.
+fn spawn(mut command: Command, program: &Path, files: &Path) -> Outcome<Child> {
+    let words = File::create(files.join(WORDS)).doing("the network's helper can't be heard")?;
+    let spawned = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(words).spawn();
     spawned.doing(format!("{} can't be started", program.display()))
 }
 
+const WORDS: &str = "network.log";
+
 /// In the helper's own words.
-fn failed(mut helper: Child) -> Fault {
+fn failed(mut helper: Child, files: &Path) -> Fault {
     let _ = helper.kill();
-    let mut words = String::new();
-    if let Some(mut said) = helper.stderr.take() {
-        let _ = said.read_to_string(&mut words);
-    }
     let _ = helper.wait();
+    let words = std::fs::read_to_string(files.join(WORDS)).unwrap_or_default();
     let said: Vec<&str> = words.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let said = if said.is_empty() { "its helper says nothing".to_owned() } else { said.join("; ") };
     Fault::new(ErrorKind::StartFailed, format!("the container's network could not be connected: {said}"))

@@ -13,7 +13,11 @@ use nix::{
     },
     unistd::execve,
 };
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    fs::{CWD, Mode, OFlags, ResolveFlags, openat2},
+    process::fchdir,
+};
 use seccompiler::BpfProgram;
 use std::{
     collections::HashMap,
@@ -34,6 +38,7 @@ pub(super) struct Become {
     pub(super) arguments: Arc<[CString]>,
     pub(super) env: Arc<[CString]>,
     pub(super) search: String,
+    pub(super) working_directory: String,
     pub(super) filter: Arc<[BpfProgram]>,
     /// Tells when the supervisor has ended.
     pub(super) supervisor: Arc<OwnedFd>,
@@ -56,6 +61,7 @@ impl Executor for Become {
     /// container is made.
     fn validate(&self, _: &Spec) -> Result<(), ExecutorValidationError> {
         self.bind_to_supervisor()
+            .and_then(|()| self.enter_working_directory())
             .and_then(|()| self.program().map(|_| ()))
             .map_err(|fault| ExecutorValidationError::ArgValidationError(fault.to_text()))
     }
@@ -66,7 +72,8 @@ impl Executor for Become {
 }
 
 impl Become {
-    /// From here on the container dies with its supervisor, whatever that dies of.
+    /// From here on the container dies with its supervisor, whatever that dies of. The kernel forgets it when the program
+    /// changes its user; then looks at the execution end it.
     fn bind_to_supervisor(&self) -> Result<(), Fault> {
         let failed = |error: std::io::Error| Fault::of("the container can't be bound to its supervisor", error);
         prctl::set_pdeathsig(Signal::SIGKILL).map_err(|error| failed(error.into()))?;
@@ -77,6 +84,19 @@ impl Become {
             Ok(_) => Err(Fault::new(ErrorKind::StartFailed, "the supervisor has ended")),
             Err(error) => Err(failed(error.into())),
         }
+    }
+
+    /// Enters it once more, by no way but the container's own: the runtime follows the kernel's own links too.
+    fn enter_working_directory(&self) -> Result<(), Fault> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        openat2(CWD, "/", flags, Mode::empty(), ResolveFlags::empty())
+            .and_then(|root| openat2(root, &self.working_directory, flags, Mode::empty(), resolve))
+            .and_then(fchdir)
+            .map_err(|error| {
+                let shown = &self.working_directory;
+                Fault::new(ErrorKind::Invalid, format!("the working directory {shown} can't be entered: {error}"))
+            })
     }
 
     fn execute(&self) -> Result<Infallible, Fault> {

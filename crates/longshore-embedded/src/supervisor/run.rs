@@ -10,7 +10,7 @@ use super::{
     network,
     order::{GO, Order, Report},
     pump::{Bell, Ran, Running},
-    root, spaces,
+    root, spaces, spec,
 };
 use crate::{
     logs::LogWriter,
@@ -107,6 +107,13 @@ fn zeroed(text: String) -> Vec<u8> {
 fn begin(order: &Order, folder: &Folder, given: &mut Given, bell: Bell) -> Outcome<Begun> {
     let received = Instant::now();
     std::env::set_current_dir("/").doing("the root can't be entered")?;
+    if order.rootless {
+        // In this user namespace, which the container will be in.
+        let sysctl = format!("/proc/sys/{}", spec::INOTIFY.replace('.', "/"));
+        let _ = std::fs::write(sysctl, spec::INOTIFY_INSTANCES);
+    }
+    let own = living(std::process::id().cast_signed())?;
+    write_new(&folder.supervisor_record(), &own).doing("the supervisor can't be recorded")?;
     let log = LogWriter::new(folder, order.log_cap).doing("the log can't be made")?;
     std::fs::write(folder.exit_reserve(), [b'\n'; RECORD]).doing("the execution's record can't be made")?;
     let ground = root::prepare(order, folder)?;

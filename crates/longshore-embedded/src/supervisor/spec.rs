@@ -9,8 +9,11 @@ use libcontainer::oci_spec::{
         RootBuilder, Spec, SpecBuilder, UserBuilder,
     },
 };
-use longshore_core::{ByteSize, MountSource};
-use std::path::Path;
+use longshore_core::ByteSize;
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 use super::{
     cgroup::PLACEHOLDER,
@@ -42,6 +45,19 @@ const MASKED: [&str; 11] = [
 ];
 const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
+/// How many inotify instances a container may have. They count against the user that Longshore runs as, who has 128 by
+/// default and needs one.
+pub(super) const INOTIFY: &str = "user.max_inotify_instances";
+pub(super) const INOTIFY_INSTANCES: &str = "32";
+
+/// The hierarchies of version 1, each mounted on its own, which libcontainer leaves open to writing.
+fn control_groups() -> Vec<String> {
+    let folder = Path::new("/sys/fs/cgroup");
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    let hierarchies = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.join("tasks").exists());
+    hierarchies.map(|path| path.to_string_lossy().into_owned()).collect()
+}
+
 /// What the machine lets a container have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Circumstances {
@@ -51,20 +67,27 @@ pub(super) struct Circumstances {
     pub(super) counts_swap: bool,
 }
 
+/// Where what is mounted lies.
+pub(super) struct Sources<'a> {
+    pub(super) rootfs: &'a Path,
+    pub(super) given: &'a [Given],
+    /// The order's mounts, one each.
+    pub(super) binds: &'a [PathBuf],
+}
+
 /// The specification of the order, for the user.
 pub(super) fn spec(
     order: &Order,
     user: &User,
-    rootfs: &Path,
-    given: &[Given],
+    sources: &Sources<'_>,
     circumstances: Circumstances,
 ) -> Result<Spec, OciSpecError> {
     SpecBuilder::default()
         .version(VERSION)
         .hostname(&order.program.hostname)
-        .root(RootBuilder::default().path(rootfs).readonly(order.root.read_only).build()?)
+        .root(RootBuilder::default().path(sources.rootfs).readonly(order.root.read_only).build()?)
         .process(process(order, user)?)
-        .mounts(mounts(order, given, circumstances)?)
+        .mounts(mounts(order, sources, circumstances)?)
         .linux(linux(order, circumstances)?)
         .build()
 }
@@ -100,9 +123,10 @@ fn linux(order: &Order, circumstances: Circumstances) -> Result<Linux, OciSpecEr
     let mut linux = LinuxBuilder::default()
         .namespaces(namespaces(order)?)
         .masked_paths(paths(&MASKED))
-        .readonly_paths(paths(&READ_ONLY));
+        .readonly_paths(paths(&READ_ONLY).into_iter().chain(control_groups()).collect::<Vec<_>>());
     if !order.rootless {
-        linux = linux.uid_mappings(everybody()?).gid_mappings(everybody()?);
+        let inotify = HashMap::from([(INOTIFY.to_owned(), INOTIFY_INSTANCES.to_owned())]);
+        linux = linux.uid_mappings(everybody()?).gid_mappings(everybody()?).sysctl(inotify);
     }
     if let Some(group) = &order.cgroup {
         linux = linux.cgroups_path(group).resources(resources(&order.limits, circumstances)?);
@@ -150,7 +174,7 @@ fn resources(limits: &Limits, circumstances: Circumstances) -> Result<LinuxResou
     resources.build()
 }
 
-fn mounts(order: &Order, given: &[Given], circumstances: Circumstances) -> Result<Vec<Mount>, OciSpecError> {
+fn mounts(order: &Order, sources: &Sources<'_>, circumstances: Circumstances) -> Result<Vec<Mount>, OciSpecError> {
     let terminals = if circumstances.has_terminal_group { "mode=0620,gid=5" } else { "mode=0620" };
     let shm = format!("mode=1777,size={}", order.shm_bytes);
     let mut mounts = vec![
@@ -164,20 +188,21 @@ fn mounts(order: &Order, given: &[Given], circumstances: Circumstances) -> Resul
     if order.cgroup.is_some() && order.network != NetworkOrder::Host {
         mounts.push(mount("cgroup", "cgroup", "/sys/fs/cgroup", "nosuid,noexec,nodev,relatime,ro")?);
     }
-    for file in given {
-        mounts.push(bind(&file.source, file.target, file.read_only)?);
+    if order.network == NetworkOrder::Host {
+        mounts.push(mount("tmpfs", "tmpfs", "/sys/fs/cgroup", "nosuid,noexec,nodev,ro,size=0k")?);
     }
     let mut own = Vec::new();
+    for file in sources.given {
+        own.push(bind(&file.source, file.target, file.read_only)?);
+    }
     if order.root.read_only && !order.tmpfs.iter().any(|tmpfs| tmpfs.target == "/tmp") {
         own.push(scratch("/tmp", Some(SCRATCH))?);
     }
     for tmpfs in &order.tmpfs {
         own.push(scratch(&tmpfs.target, tmpfs.size.map(ByteSize::bytes))?);
     }
-    for asked in &order.mounts {
-        if let MountSource::Bind(path) = &asked.source {
-            own.push(bind(Path::new(path), &asked.target, asked.read_only)?);
-        }
+    for (asked, source) in order.mounts.iter().zip(sources.binds) {
+        own.push(bind(source, &asked.target, asked.read_only)?);
     }
     // What is mounted below another must come after it.
     own.sort_by_key(|mount: &Mount| mount.destination().components().count());
@@ -188,7 +213,7 @@ fn mounts(order: &Order, given: &[Given], circumstances: Circumstances) -> Resul
 /// A view of the kernel's devices for the container's own network; with the host's network, the host's.
 fn system(order: &Order) -> Result<Mount, OciSpecError> {
     match order.network {
-        NetworkOrder::Host => mount("bind", "/sys", "/sys", "rbind,nosuid,noexec,nodev,ro"),
+        NetworkOrder::Host => mount("bind", "/sys", "/sys", "rbind,rnosuid,rnoexec,rnodev,rro"),
         _ => mount("sysfs", "sysfs", "/sys", "nosuid,noexec,nodev,ro"),
     }
 }
@@ -199,8 +224,8 @@ fn scratch(target: &str, size: Option<u64>) -> Result<Mount, OciSpecError> {
 }
 
 fn bind(source: &Path, target: &str, read_only: bool) -> Result<Mount, OciSpecError> {
-    let access = if read_only { "ro" } else { "rw" };
-    let options = ["rbind", "rprivate", "nosuid", "nodev", access].map(str::to_owned).to_vec();
+    let access = if read_only { "rro" } else { "rw" };
+    let options = ["rbind", "rnosuid", "rnodev", access].map(str::to_owned).to_vec();
     MountBuilder::default().typ("bind").source(source).destination(target).options(options).build()
 }
 

@@ -76,6 +76,9 @@ impl Task {
 
 /// Does what the arguments say, and returns the process's exit code.
 pub(super) fn perform(arguments: &[OsString]) -> u8 {
+    if let Err(error) = close_others() {
+        return failed(&format!("inherited files can't be closed: {error}"));
+    }
     let Some((task, place)) = understood(arguments) else {
         return failed(&format!("longshore-supervisor {PROTOCOL} does not understand {arguments:?}"));
     };
@@ -91,6 +94,17 @@ pub(super) fn perform(arguments: &[OsString]) -> u8 {
             Err(error) => failed(&error.to_string()),
         },
     }
+}
+
+/// Closes all but the three standard files: what else the launching program had open is nobody's business here.
+fn close_others() -> io::Result<()> {
+    let names: Vec<_> = std::fs::read_dir("/proc/self/fd")?.filter_map(|entry| Some(entry.ok()?.file_name())).collect();
+    let numbers = names.iter().filter_map(|name| name.to_str()?.parse::<i32>().ok()).filter(|number| *number > 2);
+    // The list's own is closed already.
+    numbers.for_each(|number| {
+        let _ = nix::unistd::close(number);
+    });
+    Ok(())
 }
 
 /// Launchers show whatever is said here that is no report.
