@@ -5,7 +5,7 @@ use longshore_core::{
     LogSummary, Result, StopRequest, Termination, Usage,
 };
 use rustix::process::Signal;
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use crate::{
     blocking::blocking,
@@ -13,13 +13,18 @@ use crate::{
     logs::{self, Place},
     mapping::end,
     remove,
-    state::{Ended, Folder, Home, Lock, Stage, Started, StopWish, boot_id, write_new},
-    supervisor::{Task, remove_cgroups},
+    state::{Ended, Folder, Home, Lock, Stage, Started, StopWish, boot_id},
+    supervisor::{Task, clear_cgroups, has_ended, remove_cgroups},
     watch::{Bell, Watch, Watcher},
 };
 
 /// The version of the handles that are given out.
 pub(crate) const HANDLE_VERSION: u32 = 1;
+
+/// How often a stop looks whether it has had its effect, when it hears of nothing.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long the last process of a container may take to end once it is killed.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One execution, and what is needed to look at it.
 pub(crate) struct Execution<'a> {
@@ -46,18 +51,19 @@ impl Execution<'_> {
             Stage::Launching => Ok(ExecutionStatus::Pending),
             Stage::Running(started) => Ok(ExecutionStatus::Running { started_at: Some(started.started_at) }),
             Stage::Ended(_, ended) => Ok(ExecutionStatus::Terminated(end::termination(&ended))),
-            Stage::Lost(started) => self.lost(&started).map(ExecutionStatus::Terminated),
+            Stage::Lost(started) => self.lost(started).await.map(ExecutionStatus::Terminated),
         }
     }
 
     /// A container whose supervisor is gone dies with it; that it has is made sure of before it is said.
-    fn lost(&self, started: &Started) -> Result<Termination> {
+    async fn lost(&self, started: Started) -> Result<Termination> {
         let boot = boot_id().map_err(|error| self.home.unusable(error))?;
-        end_lost(started).map_err(|error| {
+        let (termination, started) = (end::lost(&started, &boot), started.clone());
+        blocking(move || end_lost(&started)).await.map_err(|error| {
             let message = "a container without its supervisor can't be ended";
             Error::new(ErrorKind::Unavailable, message).with_source(error)
         })?;
-        Ok(end::lost(started, &boot))
+        Ok(termination)
     }
 
     fn watch(&self) -> Result<Watch> {
@@ -74,7 +80,7 @@ impl Execution<'_> {
             match self.stage().await? {
                 Stage::Absent | Stage::Abandoned => return Err(self.not_found()),
                 Stage::Ended(_, ended) => return Ok(end::termination(&ended)),
-                Stage::Lost(started) => return self.lost(&started),
+                Stage::Lost(started) => return self.lost(started).await,
                 Stage::Running(started) if !asked => {
                     asked = true;
                     self.ask(&started, stop)?;
@@ -82,15 +88,19 @@ impl Execution<'_> {
                 }
                 Stage::Running(_) | Stage::Launching => {}
             }
-            watch.bell().rung().await;
+            // The kernel rings for the end of a supervisor just before it gives up the lock: news alone is not enough.
+            tokio::select! {
+                () = watch.bell().rung() => {}
+                () = self.clock.sleep(LOOK) => {}
+            }
         }
     }
 
     fn ask(&self, started: &Started, stop: &StopRequest) -> Result<()> {
         let wish = StopWish { reason: stop.reason, grace: stop.grace };
-        let rung = write_new(&self.folder().new_stop(), &wish).and_then(|()| started.supervisor.signal(Signal::USR1));
+        let rung = self.folder().leave_stop(&wish).and_then(|()| started.supervisor.signal(Signal::USR1));
         match rung {
-            Ok(()) => Ok(()),
+            Ok(_) => Ok(()),
             // It is ending, or has been cleaned up: the next look tells.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => {
@@ -177,29 +187,38 @@ impl Execution<'_> {
             Stage::Lost(started) => {
                 let (stdout, stderr) = self.end_of_log().await?.read();
                 let logs = LogSummary::new(cut_off(), stdout, stderr);
-                Ok(Harvest::new(self.lost(&started)?, logs, Usage::default()))
+                Ok(Harvest::new(self.lost(started).await?, logs, Usage::default()))
             }
         }
     }
 
     async fn end_of_log(&self) -> Result<Place> {
         let folder = self.folder();
-        blocking(move || logs::end(&folder)).await.map_err(|error| self.home.unusable(error))
+        match blocking(move || logs::end(&folder)).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Place::default()),
+            other => other.map_err(|error| self.home.unusable(error)),
+        }
     }
 
     pub(crate) async fn cleanup(&self) -> Result<()> {
-        match self.stage().await? {
-            Stage::Absent => return Ok(()),
-            Stage::Launching | Stage::Running(_) => {
-                return Err(still_running("the container still runs; stop it first"));
+        loop {
+            match self.stage().await? {
+                Stage::Absent => return Ok(()),
+                Stage::Launching | Stage::Running(_) => {
+                    return Err(still_running("the container still runs; stop it first"));
+                }
+                Stage::Lost(started) => drop(self.lost(started).await?),
+                Stage::Ended(..) | Stage::Abandoned => {}
             }
-            Stage::Lost(started) => drop(self.lost(&started)?),
-            Stage::Ended(..) | Stage::Abandoned => {}
+            let folder = self.folder();
+            let buried = blocking(move || take_out(&folder)).await.map_err(|error| self.home.unusable(error))?;
+            // Otherwise somebody else has taken it out: what has come in its place, if anything, the next look tells.
+            if let Some((grave, lock)) = buried {
+                let removed = remove_folder(self.helpers, grave).await;
+                drop(lock);
+                return removed.map_err(|error| self.home.unusable(error));
+            }
         }
-        let folder = self.folder();
-        let grave = blocking(move || take_out(&folder)).await.map_err(|error| self.home.unusable(error))?;
-        let Some(grave) = grave else { return Ok(()) };
-        remove_folder(self.helpers, grave).await.map_err(|error| self.home.unusable(error))
     }
 
     fn place(&self, cursor: Option<&LogCursor>) -> Result<Place> {
@@ -234,36 +253,55 @@ fn still_running(message: &str) -> Error {
     Error::new(ErrorKind::StillRunning, message)
 }
 
-/// Ends a container whose supervisor is gone, and removes its control groups.
+/// Ends a container whose supervisor is gone, sees it end, and removes its control groups. Of another boot nothing lives.
 pub(crate) fn end_lost(started: &Started) -> io::Result<()> {
     if started.boot_id != boot_id()? {
         return Ok(());
     }
     for process in [Some(started.init), started.network].into_iter().flatten() {
         match process.signal(Signal::KILL) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            other => other?,
+            Ok(process) if !has_ended(&process, PATIENCE)? => return Err(io::ErrorKind::TimedOut.into()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
     }
-    // They go with the last process; until then the next look tries again.
+    // What is left of them, the cleanup removes.
     let _ = remove_cgroups(&started.cgroups);
     Ok(())
 }
 
-/// Takes an ended execution's folder out of sight, once its supervisor has let go of it.
-fn take_out(folder: &Folder) -> io::Result<Option<Folder>> {
-    let _lock = match Lock::wait(&folder.lock()) {
-        Ok(lock) => lock,
+/// Takes an ended execution's folder out of sight, once its supervisor has let go of it; `None` when somebody else has.
+fn take_out(folder: &Folder) -> io::Result<Option<(Folder, Lock)>> {
+    let lock = match Lock::wait(&folder.lock()) {
+        Ok(Some(lock)) => lock,
+        Ok(None) => return Ok(None),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    folder.bury()
+    // Only now nobody else can put another in its place.
+    if matches!(folder.stage_unlocked()?, Stage::Absent) {
+        return Ok(None);
+    }
+    bury(folder, lock)
 }
 
-/// Removes a folder, as whoever its files belong to.
+/// Takes a folder out of sight whose lock is held, and removes the control groups of what was in it.
+pub(crate) fn bury(folder: &Folder, lock: Lock) -> io::Result<Option<(Folder, Lock)>> {
+    if let Some(group) = folder.launched().ok().flatten().and_then(|launched| launched.cgroup) {
+        clear_cgroups(&group, PATIENCE)?;
+    }
+    Ok(folder.bury()?.map(|grave| (grave, lock)))
+}
+
+/// Removes a folder, as whoever its files belong to. The record of whose it is goes last: until then it is collected by
+/// its owner, should this be interrupted.
 pub(crate) async fn remove_folder(helpers: &Helpers, folder: Folder) -> io::Result<()> {
-    let path = folder.path().to_owned();
-    match blocking(move || remove::tree(&path)).await {
+    let (path, parts) = (folder.path().to_owned(), [folder.mount_point(), folder.upper(), folder.work()]);
+    let removed = blocking(move || {
+        parts.iter().try_for_each(|part| remove::tree(part))?;
+        remove::tree(&path)
+    });
+    match removed.await {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied && helpers.identity.is_rootless() => {
             let task = Task::Remove(folder.path().to_owned());
             helpers.perform(&task, None).await.map(drop).map_err(io::Error::other)

@@ -44,7 +44,9 @@ pub(crate) async fn discover(
     let trial = home.path().join(format!("try.{}", uuid::Uuid::new_v4().simple()));
     let answer = helpers.perform(&Task::Try(trial), None).await.map_err(no_containers)?;
     let tried: Tried = serde_json::from_str(&answer).map_err(|error| {
-        Error::new(ErrorKind::Unexpected, format!("the supervisor answered {answer:?}")).with_source(error)
+        let program = helpers.program().map(|program| program.display().to_string()).unwrap_or_default();
+        let message = format!("the supervisor {program} answered {answer:?}; is it the Longshore of this program?");
+        Error::new(ErrorKind::Unexpected, message).with_source(error)
     })?;
     let platform: Option<Platform> = format!("linux/{}", architecture()).parse().ok();
     Ok(HostFacts::builder()

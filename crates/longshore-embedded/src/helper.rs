@@ -69,7 +69,13 @@ impl Helpers {
         command.env_clear().current_dir("/").process_group(0);
         command.stdin(Stdio::piped()).stdout(output).stderr(Stdio::piped());
         let unstarted = |error: io::Error| {
-            Error::new(ErrorKind::StartFailed, format!("{} can't be executed", program.display())).with_source(error)
+            let kind = match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => ErrorKind::Unsupported,
+                _ => ErrorKind::StartFailed,
+            };
+            let message =
+                format!("the supervisor {} can't be executed: see executor_config.supervisor", program.display());
+            Error::new(kind, message).with_source(error)
         };
         let mut child = Command::from(command).spawn().map_err(unstarted)?;
         let missing = || unstarted(io::ErrorKind::BrokenPipe.into());
@@ -196,6 +202,7 @@ impl Helpers {
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
-        Err(Error::new(ErrorKind::Unexpected, words.trim().to_owned()))
+        let message = format!("{} says: {}", self.program()?.display(), words.trim());
+        Err(Error::new(ErrorKind::Unexpected, message))
     }
 }

@@ -20,13 +20,13 @@ use uuid::Uuid;
 use crate::{
     allowed,
     blocking::blocking,
-    execution::HANDLE_VERSION,
+    execution::{HANDLE_VERSION, bury, remove_folder},
     helper::{Executed, Helpers, unexpected},
     image::{Image, ImageStore, Wanted},
     mapping::order::{self, Circumstances, Secrets},
     plan, remove,
     state::{Folder, Home, Launched, Lock, Stage, write_new},
-    supervisor::{GO, Order, Report, SecretFile, Task},
+    supervisor::{GO, Order, Report, SecretFile, Task, uptime},
     watch::{Bell, Watcher},
 };
 
@@ -164,21 +164,36 @@ impl Launch<'_> {
 
     async fn bury(&self) -> Result<()> {
         let folder = self.folder();
-        let buried = blocking(move || -> io::Result<()> {
-            let Some(_lock) = Lock::try_new(&folder.lock())? else { return Ok(()) };
+        let buried = blocking(move || {
+            let lock = match Lock::try_new(&folder.lock()) {
+                Ok(Some(lock)) => lock,
+                // Somebody else is at it, or was quicker.
+                Ok(None) => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(error),
+            };
             if folder.stage_unlocked()? != Stage::Abandoned {
-                return Ok(());
+                return Ok(None);
             }
-            folder.bury()?.map_or(Ok(()), |grave| remove::tree(grave.path()))
+            bury(&folder, lock)
         });
-        buried.await.map_err(|error| self.home.unusable(error))
+        let Some((grave, lock)) = buried.await.map_err(|error| self.home.unusable(error))? else { return Ok(()) };
+        let removed = remove_folder(self.helpers, grave).await;
+        drop(lock);
+        removed.map_err(|error| self.home.unusable(error))
     }
 
     /// Makes the folder under the token's name, with the lock held; `None` when somebody else was quicker.
     async fn create(&self, image: &Image) -> Result<Option<Lock>> {
         let (home, folder, record) = (self.home.clone(), self.folder(), self.record(image)?);
         let created = blocking(move || create(&home, &folder, &record)).await;
-        created.map_err(|error| self.home.unusable(error))
+        created.map_err(|error| match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                let message = format!("the disk of the state folder {} is full; make room", self.home.path().display());
+                Error::new(ErrorKind::Capacity, message).with_source(error)
+            }
+            _ => self.home.unusable(error),
+        })
     }
 
     fn record(&self, image: &Image) -> Result<Launched> {
@@ -198,34 +213,37 @@ impl Launch<'_> {
             image: format!("{} ({})", template.image, image.digest),
             labels: template.labels.iter().map(|(key, value)| (key.to_string(), value.as_str().to_owned())).collect(),
             log_cap,
+            cgroup: order::group(&plan::frozen(plan)?, *token),
         })
     }
 
     /// Has a supervisor start the container. Meanwhile the folder gets to disk: only then is the program executed.
     async fn start(&self, lock: Lock, image: &Image, secrets: Secrets) -> Result<()> {
-        let given = lock.for_child().map_err(|error| self.home.unusable(error))?;
-        let executed = self.helpers.execute(&Task::Run(self.home.program()), Stdio::from(given)).await;
-        let mut supervisor = match executed {
-            Ok(supervisor) => supervisor,
+        let folder = self.folder();
+        let executed = async {
+            let order = self.order(&folder, image, secrets)?;
+            let given = lock.for_child().map_err(|error| self.home.unusable(error))?;
+            self.helpers
+                .execute(&Task::Run(self.home.program()), Stdio::from(given))
+                .await
+                .map(|supervisor| (supervisor, order))
+        };
+        let (mut supervisor, order) = match executed.await {
+            Ok(executed) => executed,
             Err(error) => return Err(self.abandon(lock, error).await),
         };
         // From here on the supervisor holds the lock alone: with its last holder it tells the end.
         drop(lock);
-        let folder = self.folder();
-        let order = self.order(&folder, image, secrets)?;
         let synced = blocking(move || sync(&folder));
         let (told, synced) = tokio::join!(supervisor.tell(&order), synced);
         drop(order);
         synced.map_err(|error| self.home.unusable(error))?;
-        let told = match told {
-            Ok(()) => {
-                self.request.check_deadline(self.clock)?;
-                supervisor.say(GO).await
-            }
-            gone => gone,
-        };
-        // Where it has gone, it has said why.
-        self.heard(supervisor).await.and(told)
+        // One that no longer listens has failed already, and has said of what.
+        if told.is_ok() {
+            self.request.check_deadline(self.clock)?;
+            let _ = supervisor.say(GO).await;
+        }
+        self.heard(supervisor).await
     }
 
     fn order(&self, folder: &Folder, image: &Image, secrets: Secrets) -> Result<Order> {
@@ -233,7 +251,7 @@ impl Launch<'_> {
         let circumstances = Circumstances {
             folder,
             rootless: self.helpers.identity.is_rootless(),
-            time_left: since(self.request.deadline, self.clock.now()),
+            start_by: uptime().saturating_add(since(self.request.deadline, self.clock.now())),
         };
         order::order(self.request, &frozen, image, secrets, &circumstances)
     }
@@ -257,10 +275,14 @@ impl Launch<'_> {
         match said {
             Some(Ok(Report::Started { .. })) => Ok(()),
             Some(Ok(Report::Failed { kind, message })) => Err(Error::new(kind, message)),
-            said => match self.settled(self.clock.now()).await? {
-                Found::Started => Ok(()),
-                Found::Nothing => Err(unexpected(said)),
-            },
+            said => {
+                // A supervisor of ours would have said something else: whatever it is, it must not keep the lock.
+                let _ = supervisor.child.start_kill();
+                match self.settled(self.clock.now()).await? {
+                    Found::Started => Ok(()),
+                    Found::Nothing => Err(unexpected(said)),
+                }
+            }
         }
     }
 
@@ -304,22 +326,25 @@ pub(crate) fn handle(
 /// A folder appears under the token's name whole and locked, or not at all.
 fn create(home: &Home, folder: &Folder, record: &Launched) -> io::Result<Option<Lock>> {
     let new = Folder::new(home.executions().join(format!(".new.{}", Uuid::new_v4().simple())));
+    let made = make(&new, record).and_then(|lock| {
+        let (cwd, keep) = (rustix::fs::CWD, rustix::fs::RenameFlags::NOREPLACE);
+        rustix::fs::renameat_with(cwd, new.path(), cwd, folder.path(), keep)?;
+        Ok(lock)
+    });
+    match made {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error) => {
+            remove::tree(new.path())?;
+            if error.kind() == io::ErrorKind::AlreadyExists { Ok(None) } else { Err(error) }
+        }
+    }
+}
+
+fn make(new: &Folder, record: &Launched) -> io::Result<Lock> {
     DirBuilder::new().mode(0o700).create(new.path())?;
     let lock = Lock::try_new(&new.lock())?.ok_or(io::ErrorKind::ResourceBusy)?;
     write_new(&new.launch_record(), record)?;
-    match rustix::fs::renameat_with(
-        rustix::fs::CWD,
-        new.path(),
-        rustix::fs::CWD,
-        folder.path(),
-        rustix::fs::RenameFlags::NOREPLACE,
-    ) {
-        Ok(()) => Ok(Some(lock)),
-        Err(error) => {
-            remove::tree(new.path())?;
-            if error == rustix::io::Errno::EXIST { Ok(None) } else { Err(error.into()) }
-        }
-    }
+    Ok(lock)
 }
 
 /// Brings the folder and its name to disk: after a power cut it is found, and nobody takes the token for a new one.

@@ -16,7 +16,16 @@ pub(crate) async fn owned(home: &Home, owner: &Owner, host: &HostName) -> io::Re
     blocking(move || {
         let mut found = Vec::new();
         for (_, folder) in home.all()? {
-            let Some(launched) = folder.launched()? else { continue };
+            let launched = match folder.launched() {
+                Ok(Some(launched)) => launched,
+                Ok(None) => continue,
+                // Not on disk whole when the power went, and therefore before anything was started.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    tracing::warn!("an execution's record is passed over: {error}");
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             if (&launched.owner, &launched.host) == (&owner, &host) {
                 let stage = folder.stage()?;
                 if let Stage::Lost(started) = &stage {

@@ -65,6 +65,10 @@ pub(crate) fn read(folder: &Folder, from: Place, max_bytes: usize) -> io::Result
         let rest = (entry.length.saturating_sub(place.within)) as usize;
         let offset = place.offset(entry.stream);
         let bytes = Bytes::from(files.bytes(entry.stream, *offset, rest.min(left.max(PIECE)).min(LONGEST))?);
+        if bytes.is_empty() && rest > 0 {
+            // The log was cut off, as after a power cut: nothing that follows has its place.
+            break;
+        }
         let goes_on = bytes.len() < rest;
         let taken = add_lines(&mut records, &entry, &bytes, goes_on, left);
         *offset += taken as u64;
@@ -151,7 +155,8 @@ impl Files {
             LogStream::Stderr => &self.stderr,
         };
         let mut bytes = vec![0; length];
-        file.read_exact_at(&mut bytes, offset)?;
+        let found = read_at(file, &mut bytes, offset)?;
+        bytes.truncate(found);
         Ok(bytes)
     }
 }

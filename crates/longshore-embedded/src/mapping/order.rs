@@ -33,7 +33,7 @@ pub(crate) struct Secrets {
 pub(crate) struct Circumstances<'a> {
     pub(crate) folder: &'a Folder,
     pub(crate) rootless: bool,
-    pub(crate) time_left: Duration,
+    pub(crate) start_by: Duration,
 }
 
 /// What the supervisor of the request's container is told.
@@ -53,7 +53,7 @@ pub(crate) fn order(
     Ok(Order {
         folder: circumstances.folder.path().to_owned(),
         rootless: circumstances.rootless,
-        time_left: circumstances.time_left,
+        start_by: circumstances.start_by,
         program: program(request, frozen, &image.config, secrets.variables)?,
         secrets: secrets.files,
         root: Root {
@@ -70,7 +70,7 @@ pub(crate) fn order(
             cpu_millis: resources.cpu.map(Cpu::millis),
             pids: frozen.pids_limit,
         },
-        cgroup: frozen.cgroup_parent.as_ref().map(|parent| group(parent, request.token)),
+        cgroup: group(frozen, request.token),
         capabilities: capabilities(template.security, frozen),
         network: frozen.network.clone(),
         stop_signal: stop_signal(template, &image.config),
@@ -78,9 +78,9 @@ pub(crate) fn order(
     })
 }
 
-/// The container's own control group.
-fn group(parent: &std::path::Path, token: LaunchToken) -> PathBuf {
-    parent.join(token.to_string())
+/// The container's own control group, where it has one.
+pub(crate) fn group(frozen: &Frozen, token: LaunchToken) -> Option<PathBuf> {
+    frozen.cgroup_parent.as_ref().map(|parent| parent.join(token.to_string()))
 }
 
 fn program(request: &LaunchRequest, frozen: &Frozen, image: &ImageConfig, secrets: Vec<String>) -> Result<Program> {

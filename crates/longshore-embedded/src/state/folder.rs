@@ -2,11 +2,12 @@
 
 use std::{
     fs, io,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 use uuid::Uuid;
 
-use super::{Ended, Launched, Lock, Process, Started, read};
+use super::{Ended, Launched, Lock, Process, Started, StopWish, read};
 
 /// One execution's folder.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -82,9 +83,10 @@ impl Folder {
     /// The record of the end.
     pub(crate) const ENDED: &'static str = "exit.json";
 
-    /// A name for one more wish to stop it.
-    pub(crate) fn new_stop(&self) -> PathBuf {
-        self.0.join(format!("{}{}", Self::STOP, Uuid::new_v4().simple()))
+    /// Leaves a wish to stop it. All of it is in the name of an empty file, for which a full disk still has room.
+    pub(crate) fn leave_stop(&self, wish: &StopWish) -> io::Result<()> {
+        let name = format!("{}{}.{}", Self::STOP, wish.to_name(), Uuid::new_v4().simple());
+        fs::File::options().write(true).create_new(true).mode(0o600).open(self.0.join(name)).map(drop)
     }
 
     /// What was asked, where it is there.
@@ -123,7 +125,8 @@ impl Folder {
         }
         match read(&self.start_record())? {
             Some(started) => Ok(Stage::Lost(started)),
-            None if self.launch_record().exists() => Ok(Stage::Abandoned),
+            // Without a record too: a launch puts a folder here whole, so that this one was left half removed.
+            None if self.0.is_dir() => Ok(Stage::Abandoned),
             None => Ok(Stage::Absent),
         }
     }

@@ -55,7 +55,7 @@ impl Home {
         make(&self.executions())?;
         make(&self.images())?;
         fs::write(self.program(), "")?;
-        let new = self.0.join(format!("version.{}", std::process::id()));
+        let new = self.0.join(format!("version.{}", uuid::Uuid::new_v4().simple()));
         fs::write(&new, VERSION)?;
         fs::rename(new, self.0.join("version"))
     }

@@ -10,7 +10,7 @@
 //!   supervisor.json  the process that looks after it
 //!   started.json     which processes, since when; written just before the program is executed
 //!   exit.json        how it ended; written whole or not at all
-//!   stop.ID          requests to stop it
+//!   stop.*           requests to stop it, each in its name
 //!   stdout, stderr, log.index
 //!   upper/, work/    what the container writes to its root
 //!   mnt/             where the supervisor mounts what only it and the container see
@@ -27,4 +27,6 @@ use boot::{is_zombie, process_start};
 pub(crate) use folder::{Folder, Stage};
 pub(crate) use home::Home;
 pub(crate) use lock::Lock;
-pub(crate) use record::{Ended, Exit, Launched, LogEnd, Process, Started, StopWish, Used, read, write_new, write_over};
+pub(crate) use record::{
+    Ended, Exit, Launched, LogEnd, Process, Started, StopWish, Used, read, write_new, write_new_synced, write_over,
+};

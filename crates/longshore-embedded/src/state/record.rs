@@ -12,7 +12,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::{fd::OwnedFd, unix::fs::OpenOptionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -33,6 +33,9 @@ pub(crate) struct Launched {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) log_cap: ByteSize,
+    /// The control group's path below each hierarchy's root; absent where there is none of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cgroup: Option<PathBuf>,
 }
 
 /// `started.json`: which processes, since when.
@@ -80,11 +83,11 @@ impl Process {
         }
     }
 
-    /// Sends the signal to the process, unless another has its number now.
+    /// Sends the signal to the process, unless another has its number now. What is returned tells when it has ended.
     ///
     /// # Errors
     /// `NotFound` when it does not live any more.
-    pub(crate) fn signal(self, signal: Signal) -> io::Result<()> {
+    pub(crate) fn signal(self, signal: Signal) -> io::Result<OwnedFd> {
         let gone = || io::Error::from(io::ErrorKind::NotFound);
         let number = Pid::from_raw(self.pid).ok_or_else(gone)?;
         let process = match pidfd_open(number, PidfdFlags::empty()) {
@@ -96,7 +99,7 @@ impl Process {
         }
         match pidfd_send_signal(&process, signal) {
             Err(Errno::SRCH) => Err(gone()),
-            sent => Ok(sent?),
+            sent => Ok(sent.map(|()| process)?),
         }
     }
 }
@@ -148,11 +151,27 @@ pub(crate) struct LogEnd {
     pub(crate) missing: Option<String>,
 }
 
-/// `stop.ID`: somebody wants it stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// `stop.REASON.MILLISECONDS.ID`: somebody wants it stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StopWish {
     pub(crate) reason: StopReason,
     pub(crate) grace: Duration,
+}
+
+impl StopWish {
+    /// The wish as a part of a file's name.
+    pub(crate) fn to_name(self) -> String {
+        let reason = serde_json::to_value(self.reason).unwrap_or_default();
+        let grace = u64::try_from(self.grace.as_millis()).unwrap_or(u64::MAX);
+        format!("{}.{grace}", reason.as_str().unwrap_or_default())
+    }
+
+    /// The wish that a part of a file's name tells.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        let mut parts = name.split('.');
+        let reason = serde_json::from_value(parts.next()?.into()).ok()?;
+        Some(Self { reason, grace: Duration::from_millis(parts.next()?.parse().ok()?) })
+    }
 }
 
 /// Reads a record; `None` where there is none.
@@ -176,6 +195,20 @@ pub(crate) fn write_new<T: Serialize>(path: &Path, record: &T) -> io::Result<()>
     Ok(renameat_with(rustix::fs::CWD, &temporary, rustix::fs::CWD, path, RenameFlags::NOREPLACE)?)
 }
 
+/// The same, on disk when this returns: a power cut later does not take it back.
+pub(crate) fn write_new_synced<T: Serialize>(path: &Path, record: &T) -> io::Result<()> {
+    let temporary = temporary(path);
+    let mut file = private().create(true).truncate(true).open(&temporary)?;
+    file.write_all(&serde_json::to_vec(record)?)?;
+    file.sync_all()?;
+    renameat_with(rustix::fs::CWD, &temporary, rustix::fs::CWD, path, RenameFlags::NOREPLACE)?;
+    sync_parent(path)
+}
+
+fn sync_parent(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+}
+
 /// Fills a file that was made beforehand with room for the record, syncs it, and puts it in its place: so the record of
 /// an end finds room on a disk that is full.
 pub(crate) fn write_over<T: Serialize>(reserved: &Path, path: &Path, record: &T) -> io::Result<()> {
@@ -185,7 +218,8 @@ pub(crate) fn write_over<T: Serialize>(reserved: &Path, path: &Path, record: &T)
     bytes.resize(bytes.len().max(room), b'\n');
     (&file).write_all(&bytes)?;
     file.sync_all()?;
-    fs::rename(reserved, path)
+    fs::rename(reserved, path)?;
+    sync_parent(path)
 }
 
 fn fill<T: Serialize>(mut file: File, record: &T) -> io::Result<()> {
@@ -208,18 +242,27 @@ fn temporary(path: &Path) -> PathBuf {
 mod tests {
     use super::*;
 
-    fn wish(seconds: u64) -> StopWish {
-        StopWish { reason: StopReason::Cancelled, grace: Duration::from_secs(seconds) }
+    fn used(nanos: u64) -> Used {
+        Used { cpu_nanos: Some(nanos), peak_memory_bytes: None }
+    }
+
+    #[test]
+    fn a_wish_fits_into_a_name() {
+        let wish = StopWish { reason: StopReason::TimedOut, grace: Duration::from_millis(1500) };
+        assert_eq!(StopWish::from_name(&format!("{}.id", wish.to_name())), Some(wish));
+        let far = StopWish { reason: StopReason::Cancelled, grace: Duration::MAX };
+        assert!(StopWish::from_name(&far.to_name()).unwrap().grace > Duration::from_secs(1 << 32));
+        assert_eq!(StopWish::from_name("whatever.1.id"), None);
     }
 
     #[test]
     fn a_record_is_written_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("stop");
-        assert_eq!(read::<StopWish>(&path).unwrap(), None);
-        write_new(&path, &wish(1)).unwrap();
-        assert_eq!(write_new(&path, &wish(2)).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-        assert_eq!(read(&path).unwrap(), Some(wish(1)));
+        assert_eq!(read::<Used>(&path).unwrap(), None);
+        write_new(&path, &used(1)).unwrap();
+        assert_eq!(write_new(&path, &used(2)).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(read(&path).unwrap(), Some(used(1)));
     }
 
     #[test]
@@ -228,8 +271,8 @@ mod tests {
         let (reserved, path) = (folder.path().join("new"), folder.path().join("exit"));
         for room in [4096, 3, 0] {
             fs::write(&reserved, vec![b'\n'; room]).unwrap();
-            write_over(&reserved, &path, &wish(3)).unwrap();
-            assert_eq!(read(&path).unwrap(), Some(wish(3)), "{room}");
+            write_over(&reserved, &path, &used(3)).unwrap();
+            assert_eq!(read(&path).unwrap(), Some(used(3)), "{room}");
             assert!(fs::metadata(&path).unwrap().len() >= room as u64);
         }
     }

@@ -2,10 +2,17 @@
 //! limits.
 
 use nix::mount::{MsFlags, mount};
-use rustix::io::Errno;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    fs::statfs,
+    io::Errno,
+    process::{Pid, PidfdFlags, pidfd_open},
+};
 use std::{
     fs, io,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use crate::state::Used;
@@ -87,12 +94,12 @@ fn value(text: &str, key: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
-/// Removes control groups that have no processes any more; what is gone is fine.
+/// Removes control groups that have no processes any more; what is gone is fine. One that stays keeps no other.
 ///
 /// # Errors
 /// `ResourceBusy` while there still are any.
 pub(crate) fn remove(groups: &[PathBuf]) -> io::Result<()> {
-    groups.iter().try_for_each(|group| remove_with_nested(group))
+    groups.iter().map(|group| remove_with_nested(group)).fold(Ok(()), Result::and)
 }
 
 fn remove_with_nested(group: &Path) -> io::Result<()> {
@@ -106,6 +113,77 @@ fn remove_with_nested(group: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) if error.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => Ok(()),
         other => other,
+    }
+}
+
+/// Removes the groups of this path in every hierarchy, and waits so long for the processes in them to end. Kills nobody.
+///
+/// # Errors
+/// `ResourceBusy` when somebody is in them still.
+pub(crate) fn clear(path: &Path, patience: Duration) -> io::Result<()> {
+    let until = Instant::now() + patience;
+    let groups = everywhere(path)?;
+    loop {
+        let removed = remove(&groups);
+        let left = until.saturating_duration_since(Instant::now());
+        if removed.is_ok() || left.is_zero() {
+            return removed;
+        }
+        let inside: Vec<i32> = groups.iter().flat_map(|group| processes(group)).collect();
+        if inside.is_empty() {
+            // The last one is just leaving.
+            poll(&mut [], Some(&MOMENT))?;
+        }
+        for pid in inside {
+            ended(pid, until.saturating_duration_since(Instant::now()))?;
+        }
+    }
+}
+
+/// How long a process that is no longer in a group's list may take to leave the group.
+const MOMENT: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
+/// The kinds of file systems of control groups (`statfs(2)`).
+const V1: i64 = 0x0027_e0eb;
+const V2: i64 = 0x6367_7270;
+
+/// The folders of this path in every hierarchy that has it.
+fn everywhere(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let relative = path.strip_prefix("/").unwrap_or(path);
+    let root = Path::new(ROOT);
+    let mut found = vec![root.join(relative)];
+    if !root.join("cgroup.controllers").exists() {
+        for hierarchy in fs::read_dir(root)? {
+            found.push(hierarchy?.path().join(relative));
+        }
+    }
+    // What `hide_devices` has put in the place of a hierarchy is none.
+    let is_group = |group: &PathBuf| statfs(group).is_ok_and(|found| [V1, V2].contains(&found.f_type));
+    found.retain(is_group);
+    Ok(found)
+}
+
+fn processes(group: &Path) -> Vec<i32> {
+    let text = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0).collect()
+}
+
+/// Waits so long for the process to end; whether it has.
+fn ended(pid: i32, patience: Duration) -> io::Result<bool> {
+    let Some(number) = Pid::from_raw(pid) else { return Ok(true) };
+    match pidfd_open(number, PidfdFlags::empty()) {
+        Ok(process) => has_ended(&process, patience),
+        Err(Errno::SRCH) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Waits so long for the process to end; whether it has. Of the first process of a container, so have all others.
+pub(crate) fn has_ended(process: &OwnedFd, patience: Duration) -> io::Result<bool> {
+    let limit = Timespec::try_from(patience).map_err(io::Error::other)?;
+    match poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&limit)) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Why a container could not be started.
 
 use longshore_core::ErrorKind;
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, io};
 
 use super::order::Report;
 
@@ -23,7 +23,8 @@ impl Fault {
     /// The start failed while this was done.
     pub(crate) fn of(what: impl fmt::Display, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let error: Box<dyn Error + Send + Sync> = error.into();
-        Self::new(ErrorKind::StartFailed, format!("{what}: {}", chain(error.as_ref())))
+        let kind = if is_full(error.as_ref()) { ErrorKind::Capacity } else { ErrorKind::StartFailed };
+        Self::new(kind, format!("{what}: {}", chain(error.as_ref())))
     }
 
     pub(crate) fn into_report(self) -> Report {
@@ -40,6 +41,12 @@ impl<T, E: Into<Box<dyn Error + Send + Sync>>> Doing<T> for Result<T, E> {
     fn doing(self, what: impl fmt::Display) -> Outcome<T> {
         self.map_err(|error| Fault::of(what, error))
     }
+}
+
+/// Whether the disk was full.
+fn is_full(error: &(dyn Error + 'static)) -> bool {
+    let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+    error.downcast_ref::<io::Error>().is_some_and(|error| full.contains(&error.kind()))
 }
 
 /// The error and what caused it.

@@ -21,9 +21,9 @@ mod stops;
 mod tasks;
 mod users;
 
-pub(crate) use cgroup::remove as remove_cgroups;
+pub(crate) use cgroup::{clear as clear_cgroups, has_ended, remove as remove_cgroups};
 pub(crate) use order::{
-    GO, Limits, NetworkHelper, NetworkOrder, Order, PROTOCOL, Program, Report, Root, RootForm, SecretFile,
+    GO, Limits, NetworkHelper, NetworkOrder, Order, PROTOCOL, Program, Report, Root, RootForm, SecretFile, uptime,
 };
 pub(crate) use tasks::Task;
 

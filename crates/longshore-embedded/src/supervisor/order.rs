@@ -17,8 +17,8 @@ pub(crate) const GO: &str = "go";
 pub(crate) struct Order {
     pub(crate) folder: PathBuf,
     pub(crate) rootless: bool,
-    /// How long from now the program may be started; later it is refused.
-    pub(crate) time_left: Duration,
+    /// Until when the program may be started, as [`uptime`] counts; later it is refused.
+    pub(crate) start_by: Duration,
     pub(crate) program: Program,
     pub(crate) secrets: Vec<SecretFile>,
     pub(crate) root: Root,
@@ -33,6 +33,12 @@ pub(crate) struct Order {
     pub(crate) network: NetworkOrder,
     pub(crate) stop_signal: Signal,
     pub(crate) log_cap: u64,
+}
+
+/// How long the machine is up, its sleep included: the same for every process, and nobody sets it.
+pub(crate) fn uptime() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(now).unwrap_or_default()
 }
 
 /// Hand-written, because variables may hold secrets.

@@ -1,27 +1,30 @@
 //! The life of a supervisor.
 
 use longshore_core::{Clock, ErrorKind, SystemClock};
-use std::{fs::File, io, os::fd::OwnedFd, path::Path, time::Instant};
+use std::{fs::File, io, os::fd::OwnedFd, path::Path, time::Duration};
 
 use super::{
     cgroup,
     container::{self, Made},
     fault::{Doing, Fault, Outcome},
     network,
-    order::{GO, Order, Report},
+    order::{GO, Order, Report, uptime},
     pump::{Bell, Ran, Running},
     root, spaces, spec,
 };
 use crate::{
     logs::LogWriter,
     remove,
-    state::{Ended, Folder, Process, Started, boot_id, write_new, write_over},
+    state::{Ended, Folder, Process, Started, boot_id, write_new, write_new_synced, write_over},
 };
 
 /// The version of the records.
 const VERSION: u32 = 1;
 /// What the record of an end takes at most, kept free for it from the beginning.
 const RECORD: usize = 4096;
+
+/// How long what is left in a control group may take to end.
+const LEFT: Duration = Duration::from_secs(2);
 
 /// The three things that a supervisor is given as its standard files.
 struct Given {
@@ -105,7 +108,6 @@ fn zeroed(text: String) -> Vec<u8> {
 }
 
 fn begin(order: &Order, folder: &Folder, given: &mut Given, bell: Bell) -> Outcome<Begun> {
-    let received = Instant::now();
     std::env::set_current_dir("/").doing("the root can't be entered")?;
     if order.rootless {
         // In this user namespace, which the container will be in.
@@ -117,6 +119,10 @@ fn begin(order: &Order, folder: &Folder, given: &mut Given, bell: Bell) -> Outco
     let log = LogWriter::new(folder, order.log_cap).doing("the log can't be made")?;
     std::fs::write(folder.exit_reserve(), [b'\n'; RECORD]).doing("the execution's record can't be made")?;
     let ground = root::prepare(order, folder)?;
+    if let Some(group) = &order.cgroup {
+        // What another has counted or is held to is not to be this container's.
+        cgroup::clear(group, LEFT).doing("the control group of this name is somebody else's")?;
+    }
     match &order.cgroup {
         _ if !order.rootless => Ok(()),
         Some(group) => cgroup::hide_devices(group),
@@ -124,14 +130,15 @@ fn begin(order: &Order, folder: &Folder, given: &mut Given, bell: Bell) -> Outco
     }
     .doing("the control groups can't be hidden")?;
     let mut made = container::make(order, &ground)?;
-    let begun = connect_and_start(order, folder, given, &ground, &mut made, received);
+    let begun = connect_and_start(order, folder, given, &ground, &mut made);
     match begun {
         Ok((network, started)) => {
             Ok(Begun { folder: folder.clone(), made, started, log, bell, _network: network, _ground: ground })
         }
         Err(fault) => {
             made.init.destroy();
-            let _ = cgroup::remove(&groups(order, made.init.pid));
+            // By the path: of a process that has ended nobody tells the groups any more.
+            let _ = order.cgroup.as_deref().map(|group| cgroup::clear(group, LEFT));
             Err(fault)
         }
     }
@@ -143,7 +150,6 @@ fn connect_and_start(
     given: &mut Given,
     ground: &root::Ground,
     made: &mut Made,
-    received: Instant,
 ) -> Outcome<(network::Connection, Started)> {
     let cgroups = groups(order, made.init.pid);
     if order.cgroup.is_some() && cgroups.is_empty() {
@@ -163,11 +169,11 @@ fn connect_and_start(
         cgroups,
     };
     await_go(given)?;
-    if received.elapsed() > order.time_left {
+    if uptime() > order.start_by {
         return Err(Fault::new(ErrorKind::DeadlinePassed, "the deadline passed before the program could be started"));
     }
     // From here on it counts as started, whatever becomes of this process.
-    write_new(&folder.start_record(), &started).doing("the execution's start can't be recorded")?;
+    write_new_synced(&folder.start_record(), &started).doing("the execution's start can't be recorded")?;
     made.start()?;
     Ok((network, started))
 }
@@ -209,8 +215,6 @@ fn look_after(order: Order, begun: Begun) -> u8 {
 
 fn settle(folder: &Folder, started: &Started, ran: Ran, finished_at: jiff::Timestamp) -> u8 {
     let (used, oom_kills) = cgroup::counted(&started.cgroups);
-    let _ = cgroup::remove(&started.cgroups);
-    let _ = root::discard(folder);
     let ended = Ended {
         version: VERSION,
         exit: ran.exit,
@@ -221,5 +225,9 @@ fn settle(folder: &Folder, started: &Started, ran: Ran, finished_at: jiff::Times
         used,
         log: ran.log.finish(),
     };
-    u8::from(write_over(&folder.exit_reserve(), &folder.exit_record(), &ended).is_err())
+    // First of all: what takes its time must neither delay the news of an end nor lose it.
+    let told = write_over(&folder.exit_reserve(), &folder.exit_record(), &ended);
+    let _ = cgroup::remove(&started.cgroups);
+    let _ = root::discard(folder);
+    u8::from(told.is_err())
 }

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::state::{Folder, StopWish, read};
+use crate::state::{Folder, StopWish};
 
 /// What has been asked so far.
 #[derive(Debug, Default)]
@@ -45,15 +45,16 @@ impl Stops {
     }
 
     fn new_wishes(&mut self, folder: &Folder) -> io::Result<Vec<StopWish>> {
-        let mut names: Vec<OsString> = Vec::new();
+        let mut wishes = Vec::new();
         for entry in fs::read_dir(folder.path())? {
             let name = entry?.file_name();
-            let is_wish = name.to_str().is_some_and(|name| name.starts_with(Folder::STOP) && !name.ends_with(".new"));
-            if is_wish && self.seen.insert(name.clone()) {
-                names.push(name);
+            let wish = name.to_str().and_then(|name| name.strip_prefix(Folder::STOP)).and_then(StopWish::from_name);
+            if let Some(wish) = wish.filter(|_| !self.seen.contains(&name)) {
+                self.seen.insert(name);
+                wishes.push(wish);
             }
         }
-        Ok(names.iter().filter_map(|name| read(&folder.path().join(name)).ok().flatten()).collect())
+        Ok(wishes)
     }
 
     /// Why it was asked to stop, if it was.
@@ -73,10 +74,9 @@ const FAR: Duration = Duration::from_secs(366 * 24 * 3600);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::write_new;
 
     fn wish(folder: &Folder, reason: StopReason, seconds: u64) {
-        write_new(&folder.new_stop(), &StopWish { reason, grace: Duration::from_secs(seconds) }).unwrap();
+        folder.leave_stop(&StopWish { reason, grace: Duration::from_secs(seconds) }).unwrap();
     }
 
     #[test]

@@ -10,6 +10,15 @@ use std::{path::Path, sync::Arc};
 
 /// An executor with its state in the folder, which may run images and mount folders of `allowed`.
 pub(crate) fn executor(state: &Path, allowed: &Path, config: Value) -> Result<Arc<dyn ContainerExecutor>> {
+    executor_in(&ExecutorContext::new(state), allowed, config)
+}
+
+/// The same in a context of the test's own.
+pub(crate) fn executor_in(
+    context: &ExecutorContext,
+    allowed: &Path,
+    config: Value,
+) -> Result<Arc<dyn ContainerExecutor>> {
     let mut registry = ExecutorRegistry::new();
     longshore_embedded::register(&mut registry);
     let allow = json!({ "bind_mounts": [allowed], "image_folders": [allowed], "host_network": true });
@@ -19,7 +28,7 @@ pub(crate) fn executor(state: &Path, allowed: &Path, config: Value) -> Result<Ar
         .executor_config(config)
         .allow(serde_json::from_value(allow).unwrap())
         .build();
-    registry.build(&host, &ExecutorContext::new(state))
+    registry.build(&host, context)
 }
 
 /// The least template that runs the probe.

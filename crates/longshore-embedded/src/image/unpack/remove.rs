@@ -18,7 +18,7 @@ pub(crate) fn remove_tree(path: &Path) -> Result<()> {
     }
 }
 
-/// Removes the folder of that name with all that is in it.
+/// Removes the folder of that name with all that is in it. Others may do the same at the same time.
 ///
 /// Folders below are moved to the top of the tree and emptied there, one after the other, so that neither descriptors
 /// nor the stack run out, whatever depth somebody's archive had.
@@ -28,8 +28,14 @@ pub(crate) fn remove_below(parent: impl AsFd, name: &[u8]) -> Result<()> {
         opened => opened?,
     };
     let mut tree = Tree { top, moved: 0 };
-    while tree.clear_top()? {}
-    unlinkat(parent, name, AtFlags::REMOVEDIR)
+    loop {
+        while tree.clear_top()? {}
+        match unlinkat(&parent, name, AtFlags::REMOVEDIR) {
+            Err(Errno::NOENT) => return Ok(()),
+            Err(Errno::NOTEMPTY | Errno::EXIST) => {}
+            done => return done,
+        }
+    }
 }
 
 struct Tree {
@@ -57,14 +63,21 @@ impl Tree {
 
     /// Empties a folder at the top, whose own folders move there, and removes it.
     fn lift(&mut self, name: &CStr) -> Result<()> {
-        let folder = opened(&self.top, name.to_bytes())?;
+        let folder = match opened(&self.top, name.to_bytes()) {
+            Err(Errno::NOENT) => return Ok(()),
+            opened => opened?,
+        };
         for entry in Dir::read_from(&folder)? {
             let entry = entry?;
             if !is_self(entry.file_name()) && !remove_one(&folder, entry.file_name(), entry.file_type())? {
                 self.move_up(&folder, entry.file_name())?;
             }
         }
-        unlinkat(&self.top, name, AtFlags::REMOVEDIR)
+        match unlinkat(&self.top, name, AtFlags::REMOVEDIR) {
+            // Gone, or filled again: the next look at the top tells.
+            Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST) => Ok(()),
+            done => done,
+        }
     }
 
     fn move_up(&mut self, folder: &OwnedFd, name: &CStr) -> Result<()> {
@@ -73,6 +86,7 @@ impl Tree {
             let free = format!("moved-{}", self.moved);
             match renameat_with(folder, name, &self.top, free, RenameFlags::NOREPLACE) {
                 Err(Errno::EXIST) => {}
+                Err(Errno::NOENT) => return Ok(()),
                 done => return done,
             }
         }
@@ -102,11 +116,13 @@ fn remove_one(folder: &OwnedFd, name: &CStr, kind: FileType) -> Result<bool> {
     if kind != FileType::Directory {
         match unlinkat(folder, name, AtFlags::empty()) {
             Err(Errno::ISDIR | Errno::PERM) if kind == FileType::Unknown => {}
+            Err(Errno::NOENT) => return Ok(true),
             done => return done.map(|()| true),
         }
     }
     match unlinkat(folder, name, AtFlags::REMOVEDIR) {
         Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(false),
+        Err(Errno::NOENT) => Ok(true),
         done => done.map(|()| true),
     }
 }
