@@ -45,6 +45,8 @@ impl EmbeddedExecutor {
     #[must_use]
     pub fn new(host: &ExecutionHost, config: EmbeddedConfig, context: &ExecutorContext) -> Self {
         let folder = config.state_dir.clone().unwrap_or_else(|| context.state_dir.join("embedded"));
+        // Supervisors work in the machine's root.
+        let folder = std::path::absolute(&folder).unwrap_or(folder);
         let (home, helpers) = (Home::new(folder), Helpers::new(config.supervisor.clone()));
         let store = StoreOptions { unpacker: unpacker::unpacker(&helpers), limit: Some(config.image_cache) };
         Self {
@@ -64,7 +66,7 @@ impl EmbeddedExecutor {
 
     fn check(&self, handle: &ExecutionHandle) -> Result<()> {
         handle.check_owner(&self.executor_type, &self.host, HANDLE_VERSION)?;
-        self.home.open()
+        self.home.find()
     }
 
     fn watcher(&self) -> Result<&Watcher> {
@@ -79,7 +81,7 @@ impl EmbeddedExecutor {
     }
 
     fn launch<'a>(&'a self, request: &'a LaunchRequest) -> Result<Launch<'a>> {
-        self.home.open()?;
+        self.home.find()?;
         Ok(Launch {
             home: &self.home,
             helpers: &self.helpers,
@@ -237,7 +239,7 @@ impl ContainerExecutor for EmbeddedExecutor {
     }
 
     async fn list_owned(&self, owner: &Owner) -> Result<Vec<OwnedExecution>> {
-        self.home.open()?;
+        self.home.find()?;
         let listed = sweep::owned(&self.home, owner, &self.host).await;
         let handle = |token| launch::handle(self.executor_type.clone(), self.host.clone(), token);
         let listed = listed.map_err(|error| self.home.unusable(error).with_operation("list_owned"))?;
@@ -251,7 +253,7 @@ impl ContainerExecutor for EmbeddedExecutor {
     /// Removes what a killed program has left half made or half removed, and images beyond the cache's limit that no
     /// container uses. Returns how many of the former there were.
     async fn collect(&self, owner: &Owner) -> Result<u64> {
-        self.home.open()?;
+        self.home.find()?;
         self.images.collect().await?;
         let swept = sweep::remains(&self.home, owner, &self.host, &self.helpers).await;
         swept.map_err(|error| self.home.unusable(error).with_operation("collect"))
@@ -263,7 +265,7 @@ impl ContainerExecutor for EmbeddedExecutor {
     }
 
     async fn events(&self, owner: &Owner) -> Result<EventStream> {
-        self.home.open()?;
+        self.home.find()?;
         events::listen(&self.home, &self.host, owner, self.watcher()?)
             .map_err(|error| self.home.unusable(error).with_operation("events"))
     }

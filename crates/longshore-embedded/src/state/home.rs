@@ -44,6 +44,21 @@ impl Home {
         Err(Error::new(ErrorKind::Invalid, message))
     }
 
+    /// Looks at a folder that must be there: what it does not hold is proof only where it is the right one.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and `Unavailable` where there is none.
+    pub(crate) fn find(&self) -> Result<()> {
+        if self.0.join("version").exists() {
+            return self.open();
+        }
+        let message = format!(
+            "the state folder {} is not there; mount what it lies on, or discover the host to begin a new one",
+            self.0.display()
+        );
+        Err(Error::new(ErrorKind::Unavailable, message))
+    }
+
     fn make(&self) -> io::Result<()> {
         if self.0.join("version").exists() {
             return Ok(());
@@ -57,6 +72,7 @@ impl Home {
         fs::write(self.program(), "")?;
         let new = self.0.join(format!("version.{}", uuid::Uuid::new_v4().simple()));
         fs::write(&new, VERSION)?;
+        fs::File::open(&new)?.sync_all()?;
         fs::rename(new, self.0.join("version"))
     }
 

@@ -6,9 +6,10 @@ use nix::{
     sched::{CloneFlags, setns},
 };
 use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
     net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with},
     pipe::{PipeFlags, pipe_with},
-    process::Signal,
+    process::{Pid, PidfdFlags, Signal, pidfd_open},
 };
 use std::{
     fs::File,
@@ -75,8 +76,8 @@ fn slirp(program: &Path, namespace: &str, files: &Path) -> Outcome<Connection> {
     let helper = spawn(command, program, files)?;
     drop((ready_there, exit_there));
     let mut said = [0];
-    let heard = File::from(ready).read(&mut said).doing("the network's helper can't be heard")?;
-    if heard == 0 {
+    let in_time = is_readable(&ready).doing("the network's helper can't be heard")?;
+    if !in_time || File::from(ready).read(&mut said).doing("the network's helper can't be heard")? == 0 {
         return Err(failed(helper, files));
     }
     let process = Process::living(helper.id().cast_signed()).doing("the network's helper can't be looked at")?;
@@ -95,14 +96,25 @@ fn pasta(program: &Path, namespace: &str, files: &Path) -> Outcome<Connection> {
     command.args(["--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none"]);
     command.arg("--pid").arg(&number).arg("--netns").arg(&shown);
     let mut helper = spawn(command, program, files)?;
-    let status = helper.wait().doing("the network's helper can't be heard")?;
-    if !status.success() {
+    let in_time = pidfd_open(Pid::from_child(&helper), PidfdFlags::empty()).and_then(|process| is_readable(&process));
+    if !in_time.doing("the network's helper can't be watched")? {
+        return Err(failed(helper, files));
+    }
+    if !helper.wait().doing("the network's helper can't be heard")?.success() {
         return Err(failed(helper, files));
     }
     let number = std::fs::read_to_string(number).doing("the network's helper can't be found")?;
     let number = number.trim().parse().doing("the network's helper can't be found")?;
     let process = Process::living(number).doing("the network's helper can't be looked at")?;
     Ok(Connection { helper: Some(process), _alive: None })
+}
+
+/// How long a helper may take to be ready.
+const READY: Timespec = Timespec { tv_sec: 30, tv_nsec: 0 };
+
+/// Waits until there is something to read, or for so long.
+fn is_readable(file: &OwnedFd) -> rustix::io::Result<bool> {
+    rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(file, PollFlags::IN)], Some(&READY))).map(|ready| ready > 0)
 }
 
 /// Its words go into a file: nobody would empty a pipe for as long as it runs.
