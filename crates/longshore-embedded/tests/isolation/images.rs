@@ -19,6 +19,7 @@ pub(crate) const TESTS: &[Test] = &tests![
     links_in_the_place_of_what_the_runtime_mounts_are_refused,
     a_dangling_link_in_the_place_of_a_file_that_is_given_is_replaced,
     links_in_the_place_of_etc_stay_inside,
+    an_image_that_is_copied_runs_and_stays_as_it_was,
 ];
 
 /// More descriptors than a supervisor ever has.
@@ -100,6 +101,17 @@ async fn a_dangling_link_in_the_place_of_a_file_that_is_given_is_replaced() {
     let (code, text) = bench.run(job(&bench, &root, &["read /etc/hostname"])).await.unwrap();
     assert!(code == Some(0) && !text.trim().is_empty(), "{code:?} {text}");
     assert!(fs::symlink_metadata(root.join("etc/hostname")).unwrap().is_symlink(), "the image is as it was");
+}
+
+async fn an_image_that_is_copied_runs_and_stays_as_it_was() {
+    let bench = Bench::with(serde_json::json!({ "root_filesystem": "copy" })).await;
+    let root = root(&bench);
+    fs::write(root.join("kept"), "kept").unwrap();
+    let (code, text) = bench.run(job(&bench, &root, &["write /kept changed", "read /kept"])).await.unwrap();
+    assert_eq!((code, text.trim()), (Some(0), "changed"));
+    assert_eq!(fs::read_to_string(root.join("kept")).unwrap(), "kept");
+    let (code, text) = bench.run(bench.job(&["print from an archive"])).await.unwrap();
+    assert_eq!((code, text.as_str()), (Some(0), "from an archive\n"));
 }
 
 async fn links_in_the_place_of_etc_stay_inside() {

@@ -15,6 +15,7 @@ use crate::support;
 
 pub(crate) const TESTS: &[Test] = &tests![
     an_ordinary_user_can_write_to_the_outputs_by_name,
+    the_filter_of_system_calls_is_in_force,
     a_file_system_in_memory_does_not_hide_the_secrets,
     another_user_of_the_machine_can_not_look_into_the_state_folder,
 ];
@@ -35,8 +36,13 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) async fn new() -> Self {
+        Self::with(json!({})).await
+    }
+
+    /// With further settings of the host.
+    pub(crate) async fn with(config: Value) -> Self {
         let (state, allowed) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-        let executor = support::executor(state.path(), allowed.path(), json!({})).unwrap();
+        let executor = support::executor(state.path(), allowed.path(), config).unwrap();
         executor.discover().await.unwrap();
         Self { state, allowed, executor }
     }
@@ -92,6 +98,21 @@ async fn an_ordinary_user_can_write_to_the_outputs_by_name() {
         job.user = Some("1000:1000".to_owned());
     }
     assert_eq!(bench.run(job).await.unwrap(), (Some(0), "out\n".to_owned()));
+}
+
+/// The kernel's own word (`proc_pid_status(5)`): 2 is a filter. The capabilities are those of the default profile.
+async fn the_filter_of_system_calls_is_in_force() {
+    let bench = Bench::new().await;
+    let (code, status) = bench.run(bench.job(&["read /proc/self/status"])).await.unwrap();
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.map(|value| value.trim().to_owned()).unwrap_or_default()
+    };
+    assert_eq!((code, field("Seccomp"), field("NoNewPrivs")), (Some(0), "2".to_owned(), "1".to_owned()));
+    for set in ["CapBnd", "CapPrm", "CapEff"] {
+        assert_eq!(field(set), "00000000000004fb", "{set}");
+    }
+    assert_eq!((field("CapInh"), field("CapAmb")), ("0".repeat(16), "0".repeat(16)));
 }
 
 async fn a_file_system_in_memory_does_not_hide_the_secrets() {
