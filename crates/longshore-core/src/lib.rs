@@ -39,7 +39,7 @@ mod violation;
 pub use allow::Allow;
 pub use capability::{Capabilities, Capability, LaunchIdempotency};
 pub use clock::{Clock, SystemClock, TokioClock};
-pub use error::{Advice, Error, ErrorKind, Result};
+pub use error::{Advice, Error, ErrorKind, Result, chain};
 pub use executor::{ContainerExecutor, EventStream, ExecutionEvent, PrepareProgress, Progress};
 pub use harvest::{Artifact, Harvest, LogSummary, Measured, StoredDuration, Usage};
 pub use host::{ExecutionHost, Finding, Health, HostFacts};
@@ -56,12 +56,12 @@ pub use logs::{LogCompleteness, LogCursor, LogPage, LogQuery, LogRecord, LogStre
 pub use nearest::{nearest, suggestion};
 pub use plan::{Grant, HostSettings, Plan};
 pub use registry::{ExecutorContext, ExecutorKind, ExecutorRegistry};
-pub use registry_login::{RegistryIdentity, RegistryLogin, RegistryLogins, stored_logins};
+pub use registry_login::{RegistryIdentity, RegistryLogin, RegistryLogins, find_logins};
 pub use run::{
     CapturedLogs, Cleanup, DEFAULT_GRACE, Launched, LogDelivery, Patience, RunEvent, RunObserver, RunOutcome, Runner,
     StopLevel, StopSwitch, follow_logs, launch_once, run, wait,
 };
-pub use secrets::{LocalSecrets, SecretResolver};
+pub use secrets::{LocalSecrets, SecretResolver, secret_variable};
 pub use section::read_section;
 pub use signal::Signal;
 pub use status::{Cause, Evidence, ExecutionStatus, JobStatus, StopReason, StopRequest, Termination};

@@ -10,7 +10,7 @@ use std::{
 };
 use tokio::{io::AsyncWriteExt, process::Command};
 
-use crate::{Error, ErrorKind, ImageReference, RegistryCredentials, Result, SecretResolver};
+use crate::{Error, ErrorKind, Finding, ImageReference, RegistryCredentials, Result, SecretResolver};
 
 /// Docker's name for its own registry in configuration files.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
@@ -84,13 +84,26 @@ impl<'a> RegistryLogins<'a> {
 ///
 /// # Errors
 /// `Invalid` when the file can't be read as Docker's configuration.
-pub async fn stored_logins(docker_config: Option<&Path>) -> Result<Vec<String>> {
+async fn stored_logins(docker_config: Option<&Path>) -> Result<Vec<String>> {
     let file = read_file(docker_config).await?.unwrap_or_default();
     let helped = file.cred_helpers.iter().map(|(server, helper)| format!("{server} by {helper}"));
     let store = file.creds_store.iter().map(|helper| format!("whatever {helper} keeps"));
     let mut registries: Vec<String> = file.auths.into_keys().chain(helped).chain(store).collect();
     registries.sort_unstable();
     Ok(registries)
+}
+
+/// The logins that are stored for registries, as a look at a host's health finds them.
+pub async fn find_logins(docker_config: Option<&Path>) -> Finding {
+    match stored_logins(docker_config).await {
+        Ok(registries) if registries.is_empty() => Finding::new(
+            "credentials",
+            true,
+            "none stored: images of public registries only; `docker login` stores some",
+        ),
+        Ok(registries) => Finding::new("credentials", true, format!("stored for {}", registries.join(", "))),
+        Err(error) => Finding::new("credentials", false, format!("{}; mend or remove the file", error.chain())),
+    }
 }
 
 #[derive(Deserialize, Default)]

@@ -1,10 +1,10 @@
 //! Where references become values: as late as can be, in a type that shows nothing.
 
 use async_trait::async_trait;
-use secrecy::SecretSlice;
+use secrecy::{ExposeSecret, SecretSlice};
 use std::fmt;
 
-use crate::{Error, ErrorKind, Result, SecretReference};
+use crate::{Error, ErrorKind, Result, SecretName, SecretReference};
 
 /// Finds the values of secrets for executors whose provider can't.
 #[async_trait]
@@ -15,6 +15,18 @@ pub trait SecretResolver: fmt::Debug + Send + Sync {
     /// [`ErrorKind::SecretUnavailable`] when there is none, and [`ErrorKind::Unsupported`] for a reference that
     /// only a provider can resolve. Neither shows any part of a value.
     async fn resolve(&self, reference: &SecretReference) -> Result<SecretSlice<u8>>;
+}
+
+/// A secret's value as the variable `NAME=VALUE`.
+///
+/// # Errors
+/// `SecretUnavailable` for a value that is no text, naming the secret and the way out.
+pub fn secret_variable(name: &SecretName, value: &SecretSlice<u8>) -> Result<String> {
+    let text = std::str::from_utf8(value.expose_secret()).ok().filter(|text| !text.contains('\0'));
+    text.map(|text| format!("{name}={text}")).ok_or_else(|| {
+        let message = format!("the secret {name} is not text and can't be a variable; deliver it as a file");
+        Error::new(ErrorKind::SecretUnavailable, message)
+    })
 }
 
 /// Resolves `env:` and `file:` references on this machine, at the moment of asking.

@@ -5,7 +5,7 @@ use longshore_core::{
     Allow, Capabilities, Capability, CheckedJob, ContainerExecutor, Error, ErrorKind, EventStream, ExecutionHandle,
     ExecutionHost, ExecutionStatus, ExecutorContext, ExecutorType, Harvest, Health, HostFacts, HostName,
     LaunchIdempotency, LaunchRequest, LaunchSearch, LogPage, LogQuery, OwnedExecution, Owner, Plan, Progress, Result,
-    StopRequest, Termination,
+    StopRequest, Termination, find_logins,
 };
 use std::{
     collections::HashMap,
@@ -339,7 +339,7 @@ impl ContainerExecutor for DockerExecutor {
     async fn check_health(&self) -> Result<Health> {
         let facts = self.discover().await?;
         let mut findings = health::of_facts(&facts, &self.engine.address());
-        findings.push(health::of_credentials(self.config.docker_config.as_deref()).await);
+        findings.push(find_logins(self.config.docker_config.as_deref()).await);
         findings.push(health::of_state(&self.folder).await);
         Ok(Health::new(findings))
     }

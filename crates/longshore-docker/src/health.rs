@@ -1,6 +1,6 @@
 //! What a launch needs of an engine and its machine, looked at as a person would.
 
-use longshore_core::{Finding, HostFacts, stored_logins};
+use longshore_core::{Finding, HostFacts};
 use std::path::Path;
 
 use crate::mapping::facts;
@@ -27,19 +27,6 @@ pub(crate) fn of_facts(facts: &HostFacts, address: &str) -> Vec<Finding> {
     ]
 }
 
-/// The credentials that are stored for registries.
-pub(crate) async fn of_credentials(path: Option<&Path>) -> Finding {
-    match stored_logins(path).await {
-        Ok(registries) if registries.is_empty() => Finding::new(
-            "credentials",
-            true,
-            "none stored: images of public registries only; `docker login` stores some",
-        ),
-        Ok(registries) => Finding::new("credentials", true, format!("stored for {}", registries.join(", "))),
-        Err(error) => Finding::new("credentials", false, format!("{}; mend or remove the file", error.chain())),
-    }
-}
-
 /// The folder in which what must be remembered of running jobs is kept.
 pub(crate) async fn of_state(folder: &Path) -> Finding {
     let shown = folder.display();
@@ -61,18 +48,19 @@ pub(crate) async fn of_state(folder: &Path) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use longshore_core::find_logins;
 
     #[tokio::test]
     async fn credentials_are_told_by_registry_and_never_shown() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.json");
-        assert!(of_credentials(Some(&path)).await.detail.starts_with("none stored"), "there is no file");
+        assert!(find_logins(Some(&path)).await.detail.starts_with("none stored"), "there is no file");
         let file = r#"{"auths": {"registry.example:5000": {"auth": "aHVudGVyMjpodW50ZXIy"}}, "credHelpers": {"b.example": "x"}}"#;
         std::fs::write(&path, file).unwrap();
-        let finding = of_credentials(Some(&path)).await;
+        let finding = find_logins(Some(&path)).await;
         assert_eq!((finding.good, finding.detail.as_str()), (true, "stored for b.example by x, registry.example:5000"));
         std::fs::write(&path, "{").unwrap();
-        let finding = of_credentials(Some(&path)).await;
+        let finding = find_logins(Some(&path)).await;
         assert!(!finding.good && finding.detail.contains("config.json can't be read"), "{finding:?}");
     }
 

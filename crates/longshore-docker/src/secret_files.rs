@@ -1,7 +1,9 @@
 //! Secrets on their way into a container: as an archive for `/run/secrets`, or as variables.
 
 use bytes::Bytes;
-use longshore_core::{Error, ErrorKind, JobTemplate, Result, SecretBinding, SecretDelivery, SecretResolver};
+use longshore_core::{
+    Error, ErrorKind, JobTemplate, Result, SecretBinding, SecretDelivery, SecretResolver, secret_variable,
+};
 use secrecy::ExposeSecret;
 
 /// The archive of all secrets that are delivered as files, readable by whoever the job runs as.
@@ -25,14 +27,7 @@ pub(crate) async fn archive(template: &JobTemplate, secrets: &dyn SecretResolver
 pub(crate) async fn variables(template: &JobTemplate, secrets: &dyn SecretResolver) -> Result<Vec<String>> {
     let mut variables = Vec::new();
     for secret in bindings(template, SecretDelivery::Env) {
-        let value = secrets.resolve(&secret.reference).await?;
-        let text = std::str::from_utf8(value.expose_secret()).ok().filter(|text| !text.contains('\0'));
-        let text = text.ok_or_else(|| {
-            let message =
-                format!("the secret {} is not text and can't be a variable; deliver it as a file", secret.name);
-            Error::new(ErrorKind::SecretUnavailable, message)
-        })?;
-        variables.push(format!("{}={text}", secret.name));
+        variables.push(secret_variable(&secret.name, &secrets.resolve(&secret.reference).await?)?);
     }
     Ok(variables)
 }

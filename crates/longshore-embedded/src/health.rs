@@ -1,6 +1,6 @@
 //! What containers need of a machine, looked at as a person would.
 
-use longshore_core::{Finding, Health, HostFacts, stored_logins};
+use longshore_core::{Finding, Health, HostFacts, find_logins};
 use std::path::Path;
 
 use crate::{
@@ -42,19 +42,7 @@ pub(crate) async fn findings(
         Finding::new("root", true, root),
         Finding::new("network", true, network),
         Finding::new("users", true, users),
-        credentials(docker_config).await,
+        find_logins(docker_config).await,
         Finding::new("state", true, format!("{} can be written", home.path().display())),
     ])
-}
-
-async fn credentials(docker_config: Option<&Path>) -> Finding {
-    match stored_logins(docker_config).await {
-        Ok(registries) if registries.is_empty() => Finding::new(
-            "credentials",
-            true,
-            "none stored: images of public registries only; `docker login` stores some",
-        ),
-        Ok(registries) => Finding::new("credentials", true, format!("stored for {}", registries.join(", "))),
-        Err(error) => Finding::new("credentials", false, format!("{}; mend or remove the file", error.chain())),
-    }
 }

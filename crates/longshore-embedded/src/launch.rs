@@ -4,7 +4,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use jiff::Timestamp;
 use longshore_core::{
     Allow, Clock, Error, ErrorKind, ExecutionHandle, LaunchRequest, LaunchSearch, PullPolicy, Result, SecretBinding,
-    SecretDelivery, SecretResolver, clock::since,
+    SecretDelivery, SecretResolver, clock::since, secret_variable,
 };
 use secrecy::ExposeSecret;
 use std::{
@@ -290,12 +290,14 @@ impl Launch<'_> {
         let mut secrets = Secrets { files: Vec::new(), variables: Vec::new() };
         for SecretBinding { name, reference, delivery, .. } in &self.request.plan.template.secrets {
             let value = self.secrets.resolve(reference).await?;
-            let value = value.expose_secret();
             match delivery {
                 SecretDelivery::File => {
-                    secrets.files.push(SecretFile { name: name.to_string(), value: BASE64_STANDARD.encode(value) });
+                    secrets.files.push(SecretFile {
+                        name: name.to_string(),
+                        value: BASE64_STANDARD.encode(value.expose_secret()),
+                    });
                 }
-                SecretDelivery::Env => secrets.variables.push(variable(name.as_str(), value)?),
+                SecretDelivery::Env => secrets.variables.push(secret_variable(name, &value)?),
                 other => {
                     let message = format!("secrets.{name}: this version can't deliver a secret as {other:?}");
                     return Err(Error::new(ErrorKind::Unsupported, message));
@@ -304,14 +306,6 @@ impl Launch<'_> {
         }
         Ok(secrets)
     }
-}
-
-fn variable(name: &str, value: &[u8]) -> Result<String> {
-    let text = std::str::from_utf8(value).ok().filter(|text| !text.contains('\0'));
-    text.map(|text| format!("{name}={text}")).ok_or_else(|| {
-        let message = format!("the secret {name} is not text and can't be a variable; deliver it as a file");
-        Error::new(ErrorKind::SecretUnavailable, message)
-    })
 }
 
 /// The handle of an execution of this kind.

@@ -1,6 +1,6 @@
 //! Why a container could not be started.
 
-use longshore_core::ErrorKind;
+use longshore_core::{ErrorKind, chain};
 use std::{error::Error, fmt, io};
 
 use super::order::Report;
@@ -47,19 +47,4 @@ impl<T, E: Into<Box<dyn Error + Send + Sync>>> Doing<T> for Result<T, E> {
 fn is_full(error: &(dyn Error + 'static)) -> bool {
     let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
     error.downcast_ref::<io::Error>().is_some_and(|error| full.contains(&error.kind()))
-}
-
-/// The error and what caused it.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        let part = source.to_string();
-        if !text.ends_with(&part) {
-            text.push_str(": ");
-            text.push_str(&part);
-        }
-        next = source.source();
-    }
-    text
 }
