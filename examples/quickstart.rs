@@ -14,6 +14,7 @@ use longshore::{
 use std::{io, io::Write, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
     longshore::embedded::supervise();
     let ran = tokio::runtime::Runtime::new().map_err(broken("no runtime")).and_then(|runtime| runtime.block_on(run()));
     ran.unwrap_or_else(|error| {

@@ -40,7 +40,7 @@ pub use report::{CleanupReport, ErrorReport, LogReport, RunReport, Timings};
 #[must_use]
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     // A container's supervisor is this program under another name, and never comes back from here.
-    #[cfg(feature = "embedded")]
+    #[cfg(all(feature = "embedded", target_os = "linux"))]
     longshore::embedded::supervise();
     let cli = match args::Cli::try_parse_from(arguments) {
         Ok(cli) => cli,

@@ -233,3 +233,106 @@ fn mount(kind: &str, source: &str, target: &str, options: &str) -> Result<Mount,
     let options: Vec<String> = options.split(',').map(str::to_owned).collect();
     MountBuilder::default().typ(kind).source(source).destination(target).options(options).build()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::supervisor::{Program, Root, RootForm};
+    use longshore_core::{MountSource, Signal, Tmpfs};
+
+    const CIRCUMSTANCES: Circumstances = Circumstances { has_terminal_group: true, counts_swap: true };
+
+    fn order() -> Order {
+        Order {
+            folder: "/state/x".into(),
+            rootless: false,
+            start_by: std::time::Duration::ZERO,
+            program: Program {
+                arguments: vec!["/entry".to_owned()],
+                env: vec!["KEY=hush".to_owned()],
+                working_directory: "/srv".to_owned(),
+                user: None,
+                hostname: "host".to_owned(),
+            },
+            secrets: Vec::new(),
+            root: Root { layers: Vec::new(), lock: None, form: RootForm::Overlay, read_only: false },
+            mounts: Vec::new(),
+            tmpfs: Vec::new(),
+            shm_bytes: 1 << 20,
+            limits: Limits { memory_bytes: Some(64 << 20), cpu_millis: Some(500), pids: Some(10) },
+            cgroup: Some("/longshore/x".into()),
+            capabilities: vec!["CHOWN".to_owned()],
+            network: NetworkOrder::None,
+            stop_signal: Signal::TERM,
+            log_cap: 1,
+        }
+    }
+
+    fn described(order: &Order) -> serde_json::Value {
+        let user = User { uid: 7, gid: 8, groups: vec![9], home: "/".to_owned() };
+        let given = [Given { source: "/files/secrets".into(), target: "/run/secrets", read_only: true }];
+        let binds: Vec<PathBuf> = (0..order.mounts.len()).map(|number| format!("/binds/{number}").into()).collect();
+        let sources = Sources { rootfs: Path::new("/rootfs"), given: &given, binds: &binds };
+        serde_json::to_value(spec(order, &user, &sources, CIRCUMSTANCES).unwrap()).unwrap()
+    }
+
+    fn namespaces_of(order: &Order) -> Vec<String> {
+        let described = described(order);
+        let list = described["linux"]["namespaces"].as_array().unwrap();
+        list.iter().map(|namespace| namespace["type"].as_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn limits_are_the_kernels_figures() {
+        let resources = &described(&order())["linux"]["resources"];
+        assert_eq!(
+            (resources["memory"]["limit"].as_u64(), resources["memory"]["swap"].as_u64()),
+            (Some(64 << 20), Some(64 << 20))
+        );
+        assert_eq!(
+            (resources["cpu"]["quota"].as_u64(), resources["cpu"]["period"].as_u64()),
+            (Some(50_000), Some(100_000))
+        );
+        assert_eq!(resources["pids"]["limit"].as_u64(), Some(10));
+        let unlimited = Order { cgroup: None, ..order() };
+        assert!(described(&unlimited)["linux"]["resources"].is_null());
+    }
+
+    #[test]
+    fn each_network_and_user_has_its_namespaces() {
+        assert_eq!(namespaces_of(&order()), ["pid", "mount", "ipc", "uts", "cgroup", "network", "user"]);
+        let host = Order { network: NetworkOrder::Host, ..order() };
+        assert!(!namespaces_of(&host).contains(&"network".to_owned()));
+        let rootless = Order { rootless: true, ..order() };
+        assert!(!namespaces_of(&rootless).contains(&"user".to_owned()));
+    }
+
+    #[test]
+    fn the_program_is_held_as_it_should_be_and_its_variables_are_not_told() {
+        let described = described(&order());
+        let process = &described["process"];
+        assert_eq!(process["noNewPrivileges"], true);
+        assert_eq!(process["capabilities"]["bounding"], serde_json::json!(["CAP_CHOWN"]));
+        assert_eq!(process["capabilities"]["ambient"], serde_json::json!([]));
+        assert_eq!((&process["user"]["uid"], &process["user"]["additionalGids"][0]), (&7.into(), &9.into()));
+        assert!(!described.to_string().contains("hush"));
+    }
+
+    #[test]
+    fn what_is_mounted_below_another_comes_after_it() {
+        let mut order = order();
+        order.root.read_only = true;
+        order.tmpfs.push(Tmpfs::new("/run", None));
+        order
+            .mounts
+            .push(longshore_core::Mount::new(MountSource::Bind("/host".to_owned()), "/run/secrets/more").read_only());
+        let described = described(&order);
+        let mounts = described["mounts"].as_array().unwrap();
+        let at = |target: &str| mounts.iter().position(|mount| mount["destination"] == target).unwrap();
+        assert!(at("/run") < at("/run/secrets") && at("/run/secrets") < at("/run/secrets/more"));
+        assert!(at("/proc") < at("/run") && mounts[at("/tmp")]["type"] == "tmpfs");
+        let bind = &mounts[at("/run/secrets/more")];
+        assert_eq!(bind["source"], "/binds/0");
+        assert!(bind["options"].as_array().unwrap().contains(&"rro".into()));
+    }
+}

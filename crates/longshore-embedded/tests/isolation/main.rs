@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         ("host", root, host::AS_ROOT),
         ("inside", nothing, inside::TESTS),
         ("inside", root, inside::AS_ROOT),
+        ("networks", nothing, networks::WITHOUT),
         ("networks", slirp, networks::THROUGH_SLIRP),
         ("networks", pasta, networks::THROUGH_PASTA),
     ])

@@ -2,13 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use longshore_core::Network;
+use longshore_core::{ErrorKind, Network};
 use longshore_testkit::{suite::Test, tests};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
 use crate::inside::Bench;
 
+pub(crate) const WITHOUT: &[Test] = &tests![without_a_helper_a_network_is_refused_with_what_to_install];
 pub(crate) const THROUGH_SLIRP: &[Test] = &tests![slirp_gives_a_network_and_ends_with_it];
 pub(crate) const THROUGH_PASTA: &[Test] = &tests![pasta_gives_a_network_and_ends_with_it];
 
@@ -23,6 +24,21 @@ pub(crate) fn can_try(name: &str) -> Result<(), String> {
         Ok(_) => Ok(()),
         Err(error) => Err(format!("/dev/net/tun can't be opened ({error}); chmod 666 it")),
     }
+}
+
+async fn without_a_helper_a_network_is_refused_with_what_to_install() {
+    let bench = Bench::with(json!({ "network_helper": "/no/such/slirp4netns" })).await;
+    let mut job = bench.job(&["exit 0"]);
+    job.network = Some(Network::Private);
+    let error = bench.run(job.clone()).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Unsupported && error.message().contains("network = private"), "{error}");
+    assert!(error.message().contains("executor_config.network_helper"), "{error}");
+    // What is not asked for becomes none, never the host's.
+    job.network = None;
+    job.args = vec!["read /proc/net/dev".to_owned()];
+    let (code, table) = bench.run(job).await.unwrap();
+    let interfaces: Vec<&str> = table.lines().filter_map(|line| Some(line.split_once(':')?.0.trim())).collect();
+    assert_eq!((code, interfaces), (Some(0), vec!["lo"]));
 }
 
 async fn slirp_gives_a_network_and_ends_with_it() {
