@@ -58,7 +58,7 @@ impl Execution<'_> {
     /// A container whose supervisor is gone dies with it; that it has is made sure of before it is said.
     async fn lost(&self, started: Started) -> Result<Termination> {
         let boot = boot_id().map_err(|error| self.home.unusable(error))?;
-        let (termination, started) = (end::lost(&started, &boot), started.clone());
+        let termination = end::lost(&started, &boot);
         blocking(move || end_lost(&started)).await.map_err(|error| {
             let message = "a container without its supervisor can't be ended";
             Error::new(ErrorKind::Unavailable, message).with_source(error)

@@ -1,6 +1,6 @@
 //! Programs that are not what they should be.
 
-use longshore_core::{ErrorKind, ImageFormat, LaunchSearch};
+use longshore_core::{ErrorKind, ImageFormat, LaunchSearch, Mount, MountSource};
 use longshore_testkit::{suite::Test, tests};
 use serde_json::json;
 use std::{fs, path::PathBuf, time::Duration};
@@ -13,6 +13,7 @@ use crate::{
 pub(crate) const TESTS: &[Test] = &tests![
     a_supervisor_that_is_missing_is_named,
     a_supervisor_that_is_no_longshore_is_told_and_leaves_nothing,
+    a_supervisor_that_never_hears_the_word_starts_nothing,
     an_image_of_another_architecture_can_not_be_executed_and_leaves_nothing,
 ];
 
@@ -61,6 +62,28 @@ async fn a_supervisor_that_is_no_longshore_is_told_and_leaves_nothing() {
         let error = bench.another(json!({ "supervisor": program })).discover().await.unwrap_err();
         assert!(error.chain().contains(program), "{program}: {}", error.chain());
     }
+}
+
+/// As when the launcher dies after the order and before everything is on disk.
+async fn a_supervisor_that_never_hears_the_word_starts_nothing() {
+    let bench = Bench::new().await;
+    let own = std::env::current_exe().unwrap();
+    // Hands on the first line alone, which is the order.
+    let text = format!(
+        "#!/bin/bash\nread -r order\nprintf '%s\\n' \"$order\" | (exec -a longshore-supervisor {} \"$@\")\n",
+        own.display()
+    );
+    let deaf = bench.script("deaf", &text);
+    let mut template = bench.template(&["write /shared/started yes"]);
+    let shared = bench.allowed.path().to_string_lossy().into_owned();
+    template.mounts.push(Mount::new(MountSource::Bind(shared), "/shared"));
+    let request = bench.request_of(template, OWNER).await;
+    let error = bench.another(json!({ "supervisor": deaf })).launch_job(&request).await.unwrap_err();
+    assert!(error.message().contains("the launcher went away before the start"), "{}", error.chain());
+    assert!(!bench.allowed.path().join("started").exists(), "the program was started without the word");
+    assert_eq!(bench.executor.find_launch(&request).await.unwrap(), LaunchSearch::Absent);
+    bench.assert_nothing_left(request.token);
+    bench.executor.launch_job(&request).await.unwrap();
 }
 
 async fn an_image_of_another_architecture_can_not_be_executed_and_leaves_nothing() {

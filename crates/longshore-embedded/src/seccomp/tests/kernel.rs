@@ -2,15 +2,12 @@
 #![expect(unsafe_code, reason = "a refused system call has no safe function that would make it")]
 
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::libc::{self, c_long};
 
 use super::capabilities;
-use super::profile::by_seccompiler;
-use crate::seccomp::table::Architecture;
-use crate::seccomp::{filter, install, rules};
+use crate::seccomp::{filter, install};
 
 /// What the work comes to on a thread under the filter.
 fn under_filter<T: Send + 'static>(names: &[&str], work: impl FnOnce() -> T + Send + 'static) -> T {
@@ -147,64 +144,4 @@ fn a_32_bit_call_ends_the_process() {
         }
     };
     assert!(matches!(ended, WaitStatus::Signaled(_, Signal::SIGSYS, _)), "{ended:?}");
-}
-
-/// The time that one run of the work takes, in the middle of many.
-fn median(mut work: impl FnMut()) -> Duration {
-    let mut times: Vec<Duration> = (0..201)
-        .map(|_| {
-            let start = Instant::now();
-            work();
-            start.elapsed()
-        })
-        .collect();
-    times.sort();
-    times[times.len() / 2]
-}
-
-/// The time of a thousand calls.
-fn thousand(number: c_long, argument: c_long) -> Duration {
-    median(|| {
-        for _ in 0..1000 {
-            let _ = call(number, [argument]);
-        }
-    })
-}
-
-#[test]
-#[ignore = "measures rather than tests: run it alone, in release, with --nocapture"]
-fn costs() {
-    let host = Architecture::host().unwrap();
-    let none = capabilities(&[]);
-    let decisions = rules::decisions(host, &none);
-    let ours = filter(&none).unwrap();
-    let chain = vec![by_seccompiler(host, &decisions)];
-    println!("instructions: {} (a seccompiler chain: {})", ours[0].len(), chain[0].len());
-    println!(
-        "building: {:?} (chain: {:?})",
-        median(|| drop(filter(&none))),
-        median(|| drop(by_seccompiler(host, &decisions)))
-    );
-
-    for (name, programs) in [("no filter", vec![]), ("filter", ours), ("chain", chain)] {
-        let mut installing: Vec<Duration> = (0..21).map(|_| installed(programs.clone()).0).collect();
-        installing.sort();
-        let (_, [getpid, socket, denied]) = installed(programs);
-        println!(
-            "{name}: installing {:?}; 1000 × getpid {getpid:?}, socket {socket:?}, keyctl {denied:?}",
-            installing[10]
-        );
-    }
-}
-
-/// What installing takes on a fresh thread, and then calls that are allowed, depend on an argument, and are denied.
-fn installed(programs: Vec<seccompiler::BpfProgram>) -> (Duration, [Duration; 3]) {
-    let thread = std::thread::spawn(move || {
-        let start = Instant::now();
-        install(&programs).unwrap();
-        let installing = start.elapsed();
-        let times = [(libc::SYS_getpid, 0), (libc::SYS_socket, 999), (libc::SYS_keyctl, -1)];
-        (installing, times.map(|(number, argument)| thousand(number, argument)))
-    });
-    thread.join().unwrap()
 }
