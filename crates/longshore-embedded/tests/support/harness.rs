@@ -8,7 +8,10 @@ use longshore_core::{
     SystemClock,
 };
 use longshore_testkit::kit::{Harness, Outside, SetupError};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    event::{PollFd, PollFlags},
+    process::{Pid, PidfdFlags, Signal, kill_process},
+};
 use serde_json::{Value, json};
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc};
 use tempfile::TempDir;
@@ -85,11 +88,19 @@ impl Harness for EmbeddedHarness {
     }
 
     async fn remove_outside(&self, handle: &ExecutionHandle) -> Result<Outside> {
+        let record: Value =
+            serde_json::from_slice(&fs::read(self.folder(handle).join("started.json")).unwrap()).unwrap();
+        let init = rustix::process::pidfd_open(self.process(handle, "init"), PidfdFlags::empty()).map_err(failed)?;
         kill_process(self.process(handle, "supervisor"), Signal::KILL).map_err(failed)?;
         // What overlayfs keeps for itself nobody else may enter, until the folder's owner allows it.
         let own = self.folder(handle).join("work/work");
         let _ = fs::set_permissions(own, fs::Permissions::from_mode(0o700));
         fs::remove_dir_all(self.folder(handle)).map_err(failed)?;
+        // The container dies with its supervisor, and nobody knows of its control groups any more.
+        rustix::event::poll(&mut [PollFd::new(&init, PollFlags::IN)], None).map_err(failed)?;
+        for group in record["cgroups"].as_array().into_iter().flatten() {
+            let _ = fs::remove_dir(group.as_str().unwrap());
+        }
         Ok(Outside::Done)
     }
 
