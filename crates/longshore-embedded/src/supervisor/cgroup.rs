@@ -5,7 +5,7 @@ use nix::mount::{MsFlags, mount};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::statfs,
-    io::Errno,
+    io::{Errno, retry_on_intr},
     process::{Pid, PidfdFlags, pidfd_open},
 };
 use std::{
@@ -132,7 +132,7 @@ pub(crate) fn clear(path: &Path, patience: Duration) -> io::Result<()> {
         let inside: Vec<i32> = groups.iter().flat_map(|group| processes(group)).collect();
         if inside.is_empty() {
             // The last one is just leaving.
-            poll(&mut [], Some(&MOMENT))?;
+            retry_on_intr(|| poll(&mut [], Some(&MOMENT)))?;
         }
         for pid in inside {
             ended(pid, until.saturating_duration_since(Instant::now()))?;
@@ -180,11 +180,8 @@ fn ended(pid: i32, patience: Duration) -> io::Result<bool> {
 /// Waits so long for the process to end; whether it has. Of the first process of a container, so have all others.
 pub(crate) fn has_ended(process: &OwnedFd, patience: Duration) -> io::Result<bool> {
     let limit = Timespec::try_from(patience).map_err(io::Error::other)?;
-    match poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&limit)) {
-        Ok(ready) => Ok(ready > 0),
-        Err(Errno::INTR) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
+    // In a program that has children of its own, their ends interrupt.
+    Ok(retry_on_intr(|| poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&limit)))? > 0)
 }
 
 #[cfg(test)]

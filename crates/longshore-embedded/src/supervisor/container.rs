@@ -5,14 +5,10 @@ use libcontainer::{
     syscall::syscall::SyscallType,
 };
 use longshore_core::ErrorKind;
-use nix::{
-    sys::wait::{WaitPidFlag, WaitStatus, waitpid},
-    unistd::Pid,
-};
 use rustix::{
     fs::{Gid, Uid, fchown},
     pipe::{PipeFlags, pipe_with},
-    process::{PidfdFlags, Signal as RawSignal, pidfd_open, pidfd_send_signal},
+    process::{PidfdFlags, Signal as RawSignal, WaitOptions, pidfd_open, pidfd_send_signal, waitpid},
 };
 use std::{
     collections::BTreeSet,
@@ -203,14 +199,14 @@ impl Init {
         let _ = pidfd_send_signal(&self.alive, signal);
     }
 
-    /// How the process has ended, if it has; waits for it when told to.
-    pub(super) fn ended(&self, wait: bool) -> nix::Result<Option<Exit>> {
-        let flags = if wait { WaitPidFlag::__WALL } else { WaitPidFlag::__WALL | WaitPidFlag::WNOHANG };
-        match waitpid(Pid::from_raw(self.pid), Some(flags))? {
-            WaitStatus::Exited(_, code) => Ok(Some(Exit::Code(code))),
-            WaitStatus::Signaled(_, signal, _) => Ok(Some(Exit::Signal(u8::try_from(signal as i32).unwrap_or(0)))),
-            _ => Ok(None),
-        }
+    /// How the process has ended, if it has; waits for it when told to. By rustix, because nix knows no real-time signals
+    /// and would lose the end of what dies of one.
+    pub(super) fn ended(&self, wait: bool) -> rustix::io::Result<Option<Exit>> {
+        let flags = if wait { WaitOptions::empty() } else { WaitOptions::NOHANG };
+        let pid = rustix::process::Pid::from_raw(self.pid);
+        let Some((_, status)) = rustix::io::retry_on_intr(|| waitpid(pid, flags))? else { return Ok(None) };
+        let killed = status.terminating_signal().and_then(|number| u8::try_from(number).ok()).map(Exit::Signal);
+        Ok(status.exit_status().map(Exit::Code).or(killed))
     }
 
     /// Ends it, and with it every process of the container.

@@ -16,6 +16,7 @@ use crate::support;
 pub(crate) const TESTS: &[Test] = &tests![
     an_ordinary_user_can_write_to_the_outputs_by_name,
     the_filter_of_system_calls_is_in_force,
+    real_time_signals_stop_and_kill_as_others_do,
     a_file_system_in_memory_does_not_hide_the_secrets,
     another_user_of_the_machine_can_not_look_into_the_state_folder,
 ];
@@ -113,6 +114,20 @@ async fn the_filter_of_system_calls_is_in_force() {
         assert_eq!(field(set), "00000000000004fb", "{set}");
     }
     assert_eq!((field("CapInh"), field("CapAmb")), ("0".repeat(16), "0".repeat(16)));
+}
+
+async fn real_time_signals_stop_and_kill_as_others_do() {
+    let bench = Bench::new().await;
+    assert_eq!(bench.run(bench.job(&["raise 37"])).await.unwrap().0, Some(128 + 37));
+    let mut job = bench.job(&["catch 37 5 0ms", "print ready", "forever"]);
+    job.stop_signal = Some("37".parse().unwrap());
+    let handle = bench.launch(job).await;
+    let ready = longshore_core::LogQuery::from_start().waiting(Duration::from_secs(60));
+    assert_eq!(bench.executor.get_logs(&handle, &ready).await.unwrap().records.len(), 1);
+    let stop = longshore_core::StopRequest::new(longshore_core::StopReason::Cancelled, Duration::from_secs(60));
+    let end = bench.executor.stop_job(&handle, &stop).await.unwrap();
+    assert_eq!((end.cause, end.exit_code), (longshore_core::Cause::Cancelled, Some(5)));
+    bench.executor.cleanup(&handle).await.unwrap();
 }
 
 async fn a_file_system_in_memory_does_not_hide_the_secrets() {

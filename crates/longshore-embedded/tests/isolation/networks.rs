@@ -68,6 +68,9 @@ async fn gives_a_network_and_ends_with_it(name: &str) {
     let watched = rustix::process::pidfd_open(watched, rustix::process::PidfdFlags::empty()).unwrap();
     bench.end(&handle).await;
     let limit = rustix::event::Timespec { tv_sec: 30, tv_nsec: 0 };
-    let mut ended = [rustix::event::PollFd::new(&watched, rustix::event::PollFlags::IN)];
-    assert_eq!(rustix::event::poll(&mut ended, Some(&limit)).unwrap(), 1, "{name} goes on without its network");
+    let ended = || {
+        let mut watched = [rustix::event::PollFd::new(&watched, rustix::event::PollFlags::IN)];
+        rustix::event::poll(&mut watched, Some(&limit))
+    };
+    assert_eq!(rustix::io::retry_on_intr(ended).unwrap(), 1, "{name} goes on without its network");
 }

@@ -97,7 +97,8 @@ impl Harness for EmbeddedHarness {
         let _ = fs::set_permissions(own, fs::Permissions::from_mode(0o700));
         fs::remove_dir_all(self.folder(handle)).map_err(failed)?;
         // The container dies with its supervisor, and nobody knows of its control groups any more.
-        rustix::event::poll(&mut [PollFd::new(&init, PollFlags::IN)], None).map_err(failed)?;
+        let ended = || rustix::event::poll(&mut [PollFd::new(&init, PollFlags::IN)], None);
+        rustix::io::retry_on_intr(ended).map_err(failed)?;
         for group in record["cgroups"].as_array().into_iter().flatten() {
             let _ = fs::remove_dir(group.as_str().unwrap());
         }
