@@ -56,17 +56,43 @@ impl NotesFile {
         std::fs::read(&self.0).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
     }
 
-    /// Changes the notes; they are on disk when this returns.
-    pub(crate) fn change(&self, change: impl FnOnce(&mut Notes)) -> io::Result<()> {
+    /// Changes the notes and returns what they are then; they are on disk when this returns. One change at a time, among
+    /// all programs that share the folder.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Notes)) -> io::Result<Notes> {
+        let folder = self.0.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder)?;
+        let turn = std::fs::File::open(folder)?;
+        turn.lock()?;
         let mut notes = self.read();
         change(&mut notes);
         let new = self.0.with_extension("json.new");
-        if let Some(folder) = self.0.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
         let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
         file.write_all(&serde_json::to_vec(&notes)?)?;
         file.sync_all()?;
-        std::fs::rename(&new, &self.0)
+        std::fs::rename(&new, &self.0)?;
+        Ok(notes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use longshore_core::StopReason;
+
+    #[test]
+    fn changes_that_are_made_at_once_are_all_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = NotesFile::new(folder.path(), "execution");
+        let begin = || {
+            for _ in 0..20 {
+                let count = |notes: &mut Notes| {
+                    let first = StopNote { reason: StopReason::Cancelled, confirmed: false, unanswered: 0 };
+                    notes.stop.get_or_insert(first).unanswered += 1;
+                };
+                file.change(count).unwrap();
+            }
+        };
+        std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(begin))));
+        assert_eq!(file.read().stop.unwrap().unanswered, 80);
     }
 }

@@ -1,6 +1,6 @@
 //! Stopping, in two phases and verified.
 
-use longshore_core::{Clock, Error, ErrorKind, Result, Signal, StopRequest};
+use longshore_core::{Clock, Error, ErrorKind, Result, Signal, StopReason, StopRequest};
 use std::time::Duration;
 
 use crate::{
@@ -9,11 +9,13 @@ use crate::{
         answers::Container,
         state::{self, Stage, StopNote},
     },
-    notes::NotesFile,
+    notes::{Notes, NotesFile},
 };
 
 /// How long a killed container may take to be reported as ended.
 const CONFIRM: Duration = Duration::from_secs(60);
+/// How long the answer to another stop may be on its way after the end; only one that was lost takes so long.
+const AGREE: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(20);
 const LONGEST_LOOK: Duration = Duration::from_secs(1);
 
@@ -37,33 +39,50 @@ pub(crate) async fn stop(
         }
         Stage::Running { .. } => {}
     }
-    note(notes, StopNote { reason: stop.reason, confirmed: false }, true)?;
+    begin(notes, stop.reason)?;
     let was_running = if stop.grace.is_zero() {
         engine.kill(id, Signal::KILL).await?
     } else {
         engine.stop(id, stop.grace.as_secs() + u64::from(stop.grace.subsec_nanos() > 0)).await?
     };
-    if was_running {
-        note(notes, StopNote { reason: stop.reason, confirmed: true }, false)?;
-    } else {
-        forget_unconfirmed(notes)?;
+    let answered = answer(notes, stop.reason, was_running)?;
+    if !was_running {
+        agree(notes, answered, clock).await?;
     }
     ended(engine, id, clock).await
 }
 
-/// Notes the stop; an earlier one that was confirmed stands.
-fn note(notes: &NotesFile, new: StopNote, first: bool) -> Result<()> {
-    let changed = notes.change(|notes| {
-        let stands = notes.stop.is_some_and(|earlier| earlier.confirmed || first);
-        if !stands {
-            notes.stop = Some(new);
-        }
-    });
-    changed.map_err(unnoted)
+/// Notes that the engine is about to be asked.
+fn begin(notes: &NotesFile, reason: StopReason) -> Result<()> {
+    let first = StopNote { reason, confirmed: false, unanswered: 0 };
+    notes.change(|notes| notes.stop.get_or_insert(first).unanswered += 1).map(drop).map_err(unnoted)
 }
 
-fn forget_unconfirmed(notes: &NotesFile) -> Result<()> {
-    notes.change(|notes| notes.stop = notes.stop.filter(|stop| stop.confirmed)).map_err(unnoted)
+/// Notes what the engine answered. The first stop that it confirms gives the reason, whoever began.
+fn answer(notes: &NotesFile, reason: StopReason, was_running: bool) -> Result<Option<StopNote>> {
+    let answered = |notes: &mut Notes| {
+        let Some(stop) = &mut notes.stop else { return };
+        stop.unanswered = stop.unanswered.saturating_sub(1);
+        if was_running && !stop.confirmed {
+            stop.reason = reason;
+            stop.confirmed = true;
+        }
+    };
+    notes.change(answered).map(|notes| notes.stop).map_err(unnoted)
+}
+
+/// The container had ended before the engine was asked to stop it: by itself, or by another stop whose answer is on its
+/// way. Waits for that answer, so that all stops tell the same end, and forgets the note when nobody was confirmed.
+async fn agree(notes: &NotesFile, answered: Option<StopNote>, clock: &dyn Clock) -> Result<()> {
+    let mut stop = answered;
+    let mut waited = Duration::ZERO;
+    while stop.is_some_and(|stop| !stop.confirmed && stop.unanswered > 0) && waited < AGREE {
+        clock.sleep(LOOK).await;
+        waited += LOOK;
+        stop = notes.read().stop;
+    }
+    let forget = |notes: &mut Notes| notes.stop = notes.stop.filter(|stop| stop.confirmed || stop.unanswered > 0);
+    notes.change(forget).map(drop).map_err(unnoted)
 }
 
 fn unnoted(error: std::io::Error) -> Error {

@@ -12,6 +12,9 @@ pub(crate) struct StopNote {
     pub(crate) reason: StopReason,
     /// True once the engine has said that it stopped a container that was running.
     pub(crate) confirmed: bool,
+    /// How many stops have asked the engine and were told nothing yet. Those whose answer was lost stay counted.
+    #[serde(default)]
+    pub(crate) unanswered: u32,
 }
 
 /// What else is known when a container has ended.
@@ -171,7 +174,7 @@ mod tests {
         let killed = |signal| told(Told { killed_by: Some(signal), ..Told::default() });
         let late_oom = told(Told { out_of_memory: true, ..Told::default() });
         let stopped = |confirmed| Circumstances {
-            stop: Some(StopNote { reason: StopReason::TimedOut, confirmed }),
+            stop: Some(StopNote { reason: StopReason::TimedOut, confirmed, unanswered: 0 }),
             told: Told { killed_by: Some(Signal::KILL), ..Told::default() },
         };
         let cases = [
