@@ -47,9 +47,9 @@ pub use ids::{ContainerName, ExecutorType, HostName, JobId, LaunchToken, Owner};
 pub use job::{
     CheckedJob, ContainerJob, Demand, EnvName, EnvVar, GpuRequest, GroupMembership, ImageFormat, ImageReference,
     ImageSource, JobName, JobOverrides, JobTemplate, LabelKey, LabelValue, LocalImage, Mount, MountSource, Network,
-    NetworkAlias, NetworkName, Placement, Platform, PreferredExecutor, Principal, PullPolicy, Region,
-    RegistryCredentials, Residency, Resources, SecretBinding, SecretDelivery, SecretName, SecretReference,
-    SecurityProfile, Tmpfs, VolumeName,
+    NetworkAlias, NetworkName, Placement, Platform, PreferredExecutor, Principal, Priority, PullPolicy, Region,
+    RegistryCredentials, Residency, Resources, RetryOn, RetryPolicy, SecretBinding, SecretDelivery, SecretName,
+    SecretReference, SecurityProfile, Tmpfs, VolumeName,
 };
 pub use launch::{ExecutionHandle, LaunchRequest, LaunchSearch, OwnedExecution};
 pub use logs::{LogCompleteness, LogCursor, LogPage, LogQuery, LogRecord, LogStream};

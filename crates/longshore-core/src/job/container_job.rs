@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
-use super::{EnvVar, JobTemplate, LabelKey, LabelValue, Resources};
+use super::{EnvVar, JobTemplate, LabelKey, LabelValue, Priority, Resources, RetryPolicy};
 use crate::{HostName, JobId, units::duration};
 
 /// One requested run: a template, what this run changes in it, and who asked.
@@ -32,6 +32,21 @@ pub struct ContainerJob {
     /// Its place in the group of jobs that it is one of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<GroupMembership>,
+    /// How urgent it is.
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[builder(default)]
+    pub priority: Priority,
+    /// After which ends it is run again; absent, it is run once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryPolicy>,
+    /// How long it may wait for a place; then it has timed out without having run. Absent, for as long as it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "duration::optional")]
+    #[schemars(with = "duration::Text")]
+    pub queue_timeout: Option<Duration>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl ContainerJob {

@@ -154,6 +154,8 @@ pub enum RejectionKind {
     Architecture,
     /// Its executor can't do what the job asks, or may not.
     Incapable,
+    /// It has refused to launch this very job.
+    Refused,
     /// What the job would cost there is not known, and a hard budget wants to know.
     PriceUnknown,
     /// A budget does not allow it.

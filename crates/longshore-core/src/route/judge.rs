@@ -11,7 +11,8 @@ use crate::{
     CheckedJob, ErrorKind, HostSettings, JobTemplate, Plan, Platform,
     price::{Estimate, Money},
     route::{
-        Budget, CircuitState, HostState, Rejection, RejectionKind, RoutedHost, RoutingSnapshot, UnknownPrice,
+        Budget, BudgetName, CircuitState, HostState, Rejection, RejectionKind, RoutedHost, RoutingSnapshot,
+        UnknownPrice,
         memo::{Planned, TemplateMemo},
     },
 };
@@ -181,6 +182,11 @@ impl<'a> Judge<'a> {
             }
             Err(why) => Err(unknown(why)),
         }
+    }
+
+    /// The budgets on which the job counts at this host.
+    pub(super) fn counts_on(&self, at: usize) -> Vec<BudgetName> {
+        self.budgets_of(&self.snapshot.table.hosts[at]).map(|budget| budget.name.clone()).collect()
     }
 
     /// The budgets whose warning level the job would pass on this host.

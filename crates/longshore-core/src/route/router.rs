@@ -12,7 +12,9 @@ use std::{
 
 use crate::{
     Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutionHost, Health, HostName, Plan, Result,
-    route::{CircuitState, Circuits, HostState, RouteDecision, RoutedHost, RoutingSnapshot, RoutingTable, Target},
+    route::{
+        BudgetName, CircuitState, Circuits, HostState, RouteDecision, RoutedHost, RoutingSnapshot, RoutingTable, Target,
+    },
 };
 
 /// What is to be routed.
@@ -27,19 +29,28 @@ pub struct RouteRequest<'a> {
     pub bound: Option<Target>,
     /// Whether it was routed before and had to wait.
     pub again: bool,
+    /// The hosts that have refused to launch it.
+    pub refused_by: &'a [HostName],
 }
 
 impl<'a> RouteRequest<'a> {
     /// A job that is routed for the first time, and may run anywhere.
     #[must_use]
     pub const fn new(job: &'a ContainerJob, now: Timestamp) -> Self {
-        Self { job, now, bound: None, again: false }
+        Self { job, now, bound: None, again: false, refused_by: &[] }
     }
 
     /// The same, bound to a target.
     #[must_use]
     pub fn bound_to(mut self, target: Target) -> Self {
         self.bound = Some(target);
+        self
+    }
+
+    /// The same for a job that these hosts have refused to launch.
+    #[must_use]
+    pub const fn refused_by(mut self, hosts: &'a [HostName]) -> Self {
+        self.refused_by = hosts;
         self
     }
 
@@ -61,6 +72,8 @@ pub struct Route {
     pub executor: Option<Arc<dyn ContainerExecutor>>,
     /// What the chosen host will do for the job.
     pub plan: Option<Plan>,
+    /// The budgets that the job counts on there.
+    pub budgets: Vec<BudgetName>,
 }
 
 /// How many jobs were routed, and how many of them at the first try.

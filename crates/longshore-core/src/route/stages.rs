@@ -107,7 +107,7 @@ impl<'a> Walk<'a> {
         reason: &str,
         spill: bool,
     ) -> ControlFlow<Done> {
-        let verdicts: Vec<_> = covered.iter().map(|at| (*at, self.judge.judge(*at, target.is_by_name()))).collect();
+        let verdicts: Vec<_> = covered.iter().map(|at| (*at, self.verdict(*at, target))).collect();
         let chosen = self.choose(&verdicts);
         let full = verdicts.iter().find_map(|(at, verdict)| match verdict {
             Err(rejection) if rejection.kind == RejectionKind::Full && !spill => Some((*at, rejection.why.clone())),
@@ -137,6 +137,13 @@ impl<'a> Walk<'a> {
         let candidates = candidates.collect();
         self.stages.push(Stage { kind, target: target.clone(), reason: reason.into_owned(), candidates });
         done
+    }
+
+    fn verdict(&self, at: usize, target: &Target) -> Result<Arc<Planned>, Rejection> {
+        if self.request.refused_by.contains(&self.snapshot.table.hosts[at].host.name) {
+            return Err(Rejection::new(RejectionKind::Refused, "it has refused to launch this job"));
+        }
+        self.judge.judge(at, target.is_by_name())
     }
 
     /// When another host of the stage in which a job waits may take it instead: the first that recovers by itself and has
@@ -182,12 +189,12 @@ impl<'a> Walk<'a> {
     }
 
     fn finish(mut self, done: ControlFlow<Done>) -> Route {
-        let mut route = (None, None);
+        let mut route = (None, None, Vec::new());
         let outcome = match done {
             ControlFlow::Break(Done::Chosen { at, reason, planned }) => {
                 let host = &self.snapshot.table.hosts[at];
                 self.notices.extend(self.judge.warnings(at, &planned.estimate));
-                route = (Some(Arc::clone(&host.executor)), Some(planned.plan.clone()));
+                route = (Some(Arc::clone(&host.executor)), Some(planned.plan.clone()), self.judge.counts_on(at));
                 RouteOutcome::Chosen {
                     host: host.host.name.clone(),
                     executor: host.host.executor_type.clone(),
@@ -206,7 +213,7 @@ impl<'a> Walk<'a> {
             rule_notes: self.notes,
             notices: self.notices,
         };
-        Route { decision, executor: route.0, plan: route.1 }
+        Route { decision, executor: route.0, plan: route.1, budgets: route.2 }
     }
 
     /// No stage had a host for the job.

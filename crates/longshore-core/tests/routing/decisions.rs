@@ -196,3 +196,24 @@ fn a_job_that_asks_for_a_place_is_refused_where_the_place_is_not_known() {
     assert_eq!(error.message(), "placement.regions asks for north, and the host has region south");
     let _: &dyn ContainerExecutor = &executor;
 }
+
+#[test]
+fn a_host_that_refused_the_job_is_passed_over_and_not_waited_for() {
+    let hosts = ["one docker most=1", "two docker", "away fargate"];
+    let budget = Budget::new("b".parse().unwrap(), BudgetPeriod::Day).hard_at(money("10 USD"));
+    let snapshot = waiting(&hosts, vec![budget.on([Target::Host("two".parse().unwrap())])]);
+    let snapshot = with_state(snapshot, "running=one:1");
+    let (job, _) = job("a cpu=1 takes=1");
+    let names = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<Vec<_>>();
+    let goes = |refused: &[&str]| {
+        let refused = names(refused);
+        snapshot.route(&RouteRequest::new(&job, now()).refused_by(&refused))
+    };
+    let second = goes(&["one"]);
+    assert_eq!(second.decision.host().unwrap().as_str(), "two");
+    assert_eq!(second.budgets, ["b".parse().unwrap()]);
+    let third = goes(&["one", "two"]);
+    assert_eq!(third.decision.host().unwrap().as_str(), "away");
+    assert!(third.budgets.is_empty());
+    assert_eq!(goes(&["one", "two", "away"]).decision.error().unwrap().kind(), ErrorKind::Unsupported);
+}
