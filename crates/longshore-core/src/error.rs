@@ -50,6 +50,8 @@ pub enum ErrorKind {
     Unavailable,
     /// No answer within the time that was allowed; nothing is known.
     Timeout,
+    /// Another dispatcher has taken over what this one held; nothing was stored.
+    LeaseLost,
     /// A stop was asked for before anything was launched; nothing was.
     Cancelled,
     /// The provider answered in a way that its documentation does not allow, or a bug of ours.
@@ -77,6 +79,7 @@ impl fmt::Display for ErrorKind {
             Self::RateLimited => "rate limited",
             Self::Unavailable => "unavailable",
             Self::Timeout => "timed out",
+            Self::LeaseLost => "lease lost",
             Self::Cancelled => "cancelled",
             Self::Unexpected => "unexpected",
         })

@@ -1,0 +1,32 @@
+#![doc = include_str!("docs.md")]
+
+mod archive;
+mod attempt;
+mod change;
+mod event;
+mod ids;
+mod intervention;
+mod job;
+mod logs;
+mod memory;
+mod news;
+mod query;
+mod queue;
+mod refusals;
+mod session;
+mod store;
+
+pub use archive::JobArchive;
+pub use attempt::{AttemptRecord, AttemptState, Charge, Intent, Outcome};
+pub use change::{Change, Effect, JobMove, Next, What};
+pub use event::JobEvent;
+pub use ids::{Actor, IdempotencyKey, SessionId};
+pub use intervention::{Intervention, Pause};
+pub use job::{JobRecord, Request, Submission, Submitted};
+pub use logs::{LogBytes, LogReference};
+pub use memory::MemoryStore;
+pub use news::{News, NewsStream};
+pub use query::{JobQuery, StatusCounts};
+pub use queue::{Claim, Claimed, InUse, Placement, Placer, WaitingFor};
+pub use session::{Beat, Held};
+pub use store::JobStore;
