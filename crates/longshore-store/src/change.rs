@@ -26,8 +26,8 @@ pub enum What {
     Renewed(Box<LaunchRequest>),
     /// It was launched.
     Launched(Box<ExecutionHandle>),
-    /// It was seen to run, since the time that the provider tells.
-    Started(Option<Timestamp>),
+    /// It was seen to run.
+    Started,
     /// It ended, or was refused or lost; its log is kept already.
     Ended {
         /// What became of it.
@@ -82,7 +82,7 @@ impl Change {
                 detail: Some(format!("{} on host {}", handle.external_execution_id, handle.host)),
                 ..effect(&[Launching], "launched")
             },
-            What::Started(_) => Effect { job: Some(JobMove::Run), ..effect(&[Launched], "started") },
+            What::Started => Effect { job: Some(JobMove::Run), ..effect(&[Launched], "started") },
             What::Ended { outcome, next, closed, .. } => Effect {
                 attempt: Some(if *closed { Closed } else { Ended }),
                 job: Some(match next {
@@ -111,12 +111,37 @@ impl Change {
             What::Launched(handle) => {
                 attempt.handle.as_ref() == Some(&**handle) && attempt.launched_at == Some(self.at)
             }
-            What::Started(_) => attempt.started_at.is_some(),
+            What::Started => attempt.started_at.is_some(),
             What::Ended { outcome, .. } => {
                 attempt.ended_at == Some(self.at) && attempt.outcome.as_ref() == Some(&**outcome)
             }
             What::Closed => attempt.closed_at == Some(self.at),
             What::Noted(_) => false,
+        }
+    }
+}
+
+impl AttemptRecord {
+    /// The attempt after a change.
+    pub fn apply(&mut self, change: &Change) {
+        self.state = change.effect().attempt.unwrap_or(self.state);
+        match &change.what {
+            What::Renewed(request) => self.request = (**request).clone(),
+            What::Launched(handle) => {
+                self.handle = Some((**handle).clone());
+                self.launched_at = Some(change.at);
+            }
+            What::Started => self.started_at = Some(change.at),
+            What::Ended { outcome, charges, .. } => {
+                self.outcome = Some((**outcome).clone());
+                self.charges.clone_from(charges);
+                self.ended_at = Some(change.at);
+            }
+            What::Closed | What::Noted(_) => {}
+        }
+        if self.state == AttemptState::Closed {
+            self.closed_at.get_or_insert(change.at);
+            self.session = None;
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What is true of the places now.
 
+use jiff::Timestamp;
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
@@ -93,6 +94,17 @@ impl RoutingSnapshot {
 
     pub(super) fn free_left(&self, host: &HostName) -> FreeLeft {
         self.free.get(host).copied().unwrap_or_default()
+    }
+
+    /// How many more jobs a host takes now; none while it is paused, ill or cooling down. `u32::MAX` without a limit.
+    #[must_use]
+    pub fn room(&self, host: &HostName, now: Timestamp) -> u32 {
+        let Some(at) = self.table.position(host) else { return 0 };
+        let (host, state) = (&self.table.hosts[at], &self.states[at]);
+        if !host.host.enabled || state.is_free(host, now).is_err() {
+            return 0;
+        }
+        host.host.max_concurrent_jobs.map_or(u32::MAX, |most| most.get().saturating_sub(state.running))
     }
 
     /// The load of a host.

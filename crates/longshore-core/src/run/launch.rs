@@ -29,8 +29,8 @@ pub enum Launched {
 /// Cancellation: a dropped call may leave the execution launched; calling again finds it.
 ///
 /// # Errors
-/// When it was not launched. Refusals that may pass (the provider can't be reached, too many requests) are
-/// asked again until the request's deadline.
+/// With the advice `LookUpFirst` when it may have been launched and can't be looked up now; otherwise it was not launched.
+/// Refusals that may pass (the provider can't be reached, too many requests) are asked again until the request's deadline.
 pub async fn launch_once(
     executor: &dyn ContainerExecutor,
     request: &LaunchRequest,
@@ -38,6 +38,20 @@ pub async fn launch_once(
     patience: &Patience,
 ) -> Result<Launched> {
     Launching { executor, request, clock, patience, observer: None, stop: &StopSwitch::new() }.run().await
+}
+
+/// The same, until it is stopped: a launch that has been sent is waited for, but nothing is sent or asked again.
+///
+/// # Errors
+/// As [`launch_once`]; `Cancelled` when it was stopped before anything was sent.
+pub async fn launch_unless_stopped(
+    executor: &dyn ContainerExecutor,
+    request: &LaunchRequest,
+    clock: &dyn Clock,
+    patience: &Patience,
+    stop: &StopSwitch,
+) -> Result<Launched> {
+    Launching { executor, request, clock, patience, observer: None, stop }.run().await
 }
 
 /// A launch under way, and who is told of it and may end it.
@@ -79,11 +93,13 @@ impl Launching<'_> {
         }
     }
 
-    /// Looks until there is an answer; when that is stopped, the launch may still have happened, as its error says.
+    /// Looks until there is an answer; without one the launch may still have happened, as its error says.
     async fn look_up(&self, error: &Error) -> Result<LaunchSearch> {
         tokio::select! {
             biased;
-            found = self.patience.retry(self.clock, self.observer, || self.executor.find_launch(self.request)) => found,
+            found = self.patience.retry(self.clock, self.observer, || self.executor.find_launch(self.request)) => {
+                found.map_err(|unanswered| error.repeated().with_source(unanswered))
+            }
             _ = self.stop.reached(StopLevel::Graceful) => Err(error.repeated()),
         }
     }

@@ -321,7 +321,7 @@ impl World {
         let event = JobEvent::new(change.at, effect.kind, by).of_attempt(change.token.attempt());
         self.tell(change.token.job(), event.with_detail(effect.detail.clone()));
         self.apply_to_job(&change, job_move);
-        self.apply_to_attempt(&change, effect.attempt);
+        self.apply_to_attempt(&change);
         Ok(())
     }
 
@@ -350,31 +350,15 @@ impl World {
         }
     }
 
-    fn apply_to_attempt(&mut self, change: &Change, state: Option<AttemptState>) {
+    fn apply_to_attempt(&mut self, change: &Change) {
         let Some(attempt) = self.attempts.get_mut(&change.token) else { return };
-        attempt.state = state.unwrap_or(attempt.state);
-        match &change.what {
-            What::Renewed(request) => attempt.request = (**request).clone(),
-            What::Launched(handle) => {
-                attempt.handle = Some((**handle).clone());
-                attempt.launched_at = Some(change.at);
-            }
-            What::Started(started_at) => attempt.started_at = Some(started_at.unwrap_or(change.at)),
-            What::Ended { outcome, .. } => {
-                attempt.outcome = Some((**outcome).clone());
-                attempt.ended_at = Some(change.at);
-            }
-            What::Closed | What::Noted(_) => {}
-        }
-        if attempt.state == AttemptState::Closed {
-            attempt.closed_at.get_or_insert(change.at);
-            attempt.session = None;
+        let before = attempt.charges.clone();
+        attempt.apply(change);
+        let after = attempt.charges.clone();
+        if !attempt.state.is_open() {
             self.open.remove(&change.token);
         }
-        if let What::Ended { charges, .. } = &change.what {
-            let before = std::mem::replace(&mut attempt.charges, charges.clone());
-            self.charge(&before, charges);
-        }
+        self.charge(&before, &after);
     }
 
     // Moving between stores.
