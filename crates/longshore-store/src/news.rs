@@ -9,7 +9,7 @@ use tokio::sync::watch;
 pub struct News {
     /// There may be jobs to claim.
     pub queue: bool,
-    /// There may be attempts to adopt.
+    /// There may be attempts to adopt, or another session to watch.
     pub freed: bool,
     /// People have asked something of jobs or hosts.
     pub interventions: bool,

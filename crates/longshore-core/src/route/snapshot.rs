@@ -81,6 +81,12 @@ impl RoutingSnapshot {
         self
     }
 
+    /// What was spent of a budget in its period so far, where that was told.
+    #[must_use]
+    pub fn spent(&self, budget: &BudgetName) -> Option<&Money> {
+        self.spent.get(budget)
+    }
+
     /// The same with what is left of a host's free tier this month, which estimates then count. Without it, or with nothing,
     /// every job is taken to be charged. What was estimated before is forgotten where this changes anything.
     #[must_use]

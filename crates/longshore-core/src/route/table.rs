@@ -116,6 +116,12 @@ impl RoutingTable {
         self.rules.iter().map(|(rule, _)| rule)
     }
 
+    /// The prices.
+    #[must_use]
+    pub const fn prices(&self) -> &PriceBook {
+        &self.prices
+    }
+
     /// The budgets.
     #[must_use]
     pub fn budgets(&self) -> &[Budget] {

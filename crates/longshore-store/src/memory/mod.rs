@@ -126,6 +126,7 @@ impl JobStore for MemoryStore {
 
     async fn open_session(&self, session: SessionId, name: &str) -> Result<()> {
         self.world().open_session(session, name);
+        self.tell(News { freed: true, ..News::default() });
         Ok(())
     }
 

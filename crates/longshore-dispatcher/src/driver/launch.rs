@@ -1,0 +1,167 @@
+//! From the stored intent to the stored handle.
+
+use longshore_core::{
+    Advice, Cause, ContainerExecutor, Error, ErrorKind, Evidence, ExecutionHandle, JobStatus, LaunchIdempotency,
+    LaunchRequest, LaunchSearch, Launched, Patience, Progress, Result, StopLevel, StopSwitch, Termination,
+    clock::since, launch_unless_stopped,
+};
+use longshore_store::{Next, Outcome, What};
+use std::{convert::Infallible, time::Duration};
+
+use super::{Driver, Leave, Silence, Step, refusal};
+use crate::scene::planted;
+
+/// How long a launch is asked about in one go.
+const ASKED_FOR: Duration = Duration::from_secs(60);
+
+impl Driver {
+    /// Launches the attempt, unless it turns out that it was launched. Where it was taken over from somebody else, looking
+    /// comes first.
+    pub(super) async fn launch(&mut self) -> Step {
+        let executor = match self.executor() {
+            Ok(executor) => executor,
+            Err(error) => return self.unanswered(&error).await,
+        };
+        let was_another_s = self.held.attempt.quiet_at.is_some() && !planted!(self.scene, LaunchesWithoutLooking);
+        if (was_another_s || self.silent_since.is_some()) && !self.is_absent(executor.as_ref()).await? {
+            return Ok(());
+        }
+        if self.is_cancelled() && !planted!(self.scene, ForgetsTheCancelledLaunch) {
+            let error = Error::new(ErrorKind::Cancelled, "cancelled before it was launched");
+            return self.refused(&error).await;
+        }
+        if let Err(error) = self.prepare(executor.as_ref()).await? {
+            return self.refused(&error).await;
+        }
+        self.renew().await?;
+        match self.send(executor.as_ref()).await {
+            Ok(Launched::Started(handle)) => self.launched(handle).await,
+            Ok(Launched::Unprovable { reason }) => self.unprovable(reason).await,
+            Ok(_) => Err(Leave::Stale),
+            Err(error) if error.advice() == Advice::LookUpFirst => self.unanswered(&error).await,
+            Err(error) if error.kind() == ErrorKind::Cancelled && self.scene.is_draining() => Err(Leave::Gone),
+            Err(error) => self.refused(&error).await,
+        }
+    }
+
+    /// Whether it is proven that the attempt was not launched, and won't be by anybody else. Where it was launched, that is
+    /// stored.
+    async fn is_absent(&mut self, executor: &dyn ContainerExecutor) -> Step<bool> {
+        let found = match executor.find_launch(&self.held.attempt.request).await {
+            Ok(found) => found,
+            Err(error) => return self.unanswered(&error).await.map(|()| false),
+        };
+        self.heard();
+        match found {
+            LaunchSearch::Found(handle) => self.launched(handle).await.map(|()| false),
+            LaunchSearch::Unprovable { reason } => self.unprovable(reason).await.map(|()| false),
+            // The name itself refuses a twin; without one, somebody else's launch may still be on its way.
+            _ if executor.capabilities().launch == LaunchIdempotency::ByKey || self.is_quiet() => Ok(true),
+            _ => {
+                self.wait_for_quiet().await?;
+                Ok(false)
+            }
+        }
+    }
+
+    async fn launched(&mut self, handle: ExecutionHandle) -> Step {
+        self.heard();
+        self.scene.router().succeeded(&handle.host);
+        self.record(What::Launched(Box::new(handle))).await
+    }
+
+    async fn unprovable(&mut self, reason: String) -> Step {
+        if planted!(self.scene, RunsTheUnprovableAgain) {
+            return self.refused(&Error::new(ErrorKind::Capacity, reason)).await;
+        }
+        self.lose(reason).await
+    }
+
+    async fn unanswered(&mut self, error: &Error) -> Step {
+        match self.bear_silence(error).await? {
+            Silence::GoesOn => Ok(()),
+            Silence::TooLong => {
+                self.lose(format!("whether it was launched could not be asked for too long: {}", error.chain())).await
+            }
+        }
+    }
+
+    /// Prepares, for as long as the job may take to start. What is left of a preparation that was dropped the next one goes
+    /// on with.
+    async fn prepare(&self, executor: &dyn ContainerExecutor) -> Step<Result<()>> {
+        let request = &self.held.attempt.request;
+        let limit = request.plan.template.start_timeout.unwrap_or(Duration::MAX);
+        let too_late = || Error::new(ErrorKind::Timeout, format!("not ready within the start timeout of {limit:?}"));
+        tokio::select! {
+            biased;
+            () = self.scene.drained() => Err(Leave::Gone),
+            () = self.cancelled() => Ok(Err(Error::new(ErrorKind::Cancelled, "cancelled before it was launched"))),
+            prepared = executor.prepare(request, Progress::ignored()) => Ok(prepared),
+            () = self.scene.clock().sleep(limit) => Ok(Err(too_late())),
+        }
+    }
+
+    /// Stores a later deadline where the preparation has used up much of the time to send. Nothing was sent under the old
+    /// one by us, and what a former holder may send is refused by the name or is the same launch.
+    async fn renew(&mut self) -> Step {
+        let (request, now) = (&self.held.attempt.request, self.now());
+        let window = self.scene.settings().launch_window;
+        if since(request.deadline, now) >= window / 2 {
+            return Ok(());
+        }
+        let renewed = LaunchRequest::new(
+            self.held.job.job(),
+            request.token.attempt(),
+            request.plan.clone(),
+            request.owner.clone(),
+            now,
+            window,
+        );
+        self.record(What::Renewed(Box::new(renewed))).await
+    }
+
+    async fn send(&self, executor: &dyn ContainerExecutor) -> Result<Launched> {
+        let mut request = self.held.attempt.request.clone();
+        if planted!(self.scene, IgnoresTheDeadline) {
+            request.deadline = jiff::Timestamp::MAX;
+        }
+        let switch = StopSwitch::new();
+        let patience = Patience::of(ASKED_FOR);
+        let sending = launch_unless_stopped(executor, &request, self.scene.clock(), &patience, &switch);
+        let throwing = async {
+            tokio::select! {
+                biased;
+                () = self.cancelled() => {}
+                () = self.scene.drained() => {}
+            }
+            switch.stop(StopLevel::Graceful);
+            std::future::pending::<Infallible>().await
+        };
+        tokio::select! {
+            biased;
+            sent = sending => sent,
+            never = throwing => match never {},
+        }
+    }
+
+    /// It was not launched, for sure. The host is told to the router; the job goes elsewhere, waits, or ends.
+    async fn refused(&mut self, error: &Error) -> Step {
+        let now = self.now();
+        self.scene.router().refused(&self.host().clone(), error, now);
+        let not_before = self.held.attempt.quiet_at.filter(|_| !planted!(self.scene, RetriesTooEarly));
+        let next = if planted!(self.scene, GivesUpAtTheFirstRefusal) {
+            Next::Finish(JobStatus::Failed)
+        } else {
+            refusal::next(&self.held, error, not_before, now)
+        };
+        let status = if let Next::Finish(status) = &next { *status } else { JobStatus::Failed };
+        let mut outcome = Outcome::new(status, error.chain());
+        if error.kind() == ErrorKind::CommandNotFound || error.kind() == ErrorKind::CommandNotExecutable {
+            let code = if error.kind() == ErrorKind::CommandNotFound { 127 } else { 126 };
+            let end = Termination::new(Cause::Invalid, Evidence::complete().with_message(Some(error.chain())));
+            outcome.termination = Some(end.with_exit_code(Some(code)));
+        }
+        let closed = self.is_quiet() && !planted!(self.scene, KeepsTheRefused);
+        self.end(outcome, Vec::new(), next, closed).await
+    }
+}

@@ -1,0 +1,22 @@
+#![doc = include_str!("docs.md")]
+
+mod claims;
+mod dispatcher;
+mod driver;
+mod logs;
+mod metrics;
+mod placer;
+#[cfg(feature = "planted")]
+pub mod planted;
+mod pulse;
+mod recorder;
+mod scene;
+mod session;
+mod settings;
+mod sweep;
+mod watcher;
+
+pub use dispatcher::{Dispatcher, Drain, DrainMode, Parts};
+pub use logs::{LogKeeper, SavedLog};
+pub use settings::Settings;
+pub use sweep::{Leftover, find_leftovers, remove_leftover};

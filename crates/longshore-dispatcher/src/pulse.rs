@@ -1,0 +1,94 @@
+//! Signs of life: giving them, missing those of others, and taking over what the dead have left.
+
+use longshore_core::{Error, ErrorKind, clock::later};
+use longshore_store::{Beat, SessionId};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use crate::{
+    Settings, claims, driver, metrics,
+    scene::{Scene, planted},
+};
+
+/// How many attempts are adopted in one go.
+const ADOPTED: usize = 500;
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What was seen of another session: its pulse, and how often in a row it stood still.
+type Seen = BTreeMap<SessionId, (u64, u32)>;
+
+/// Beats until the session is lost. Alone and without work there is nothing to beat for.
+pub(crate) async fn run(scene: Arc<Scene>) -> Error {
+    let mut seen = Seen::new();
+    let mut counts = false;
+    loop {
+        let others = match beat(&scene, &mut seen, counts).await {
+            Ok(others) => others,
+            Err(error) if error.kind() == ErrorKind::LeaseLost => return error,
+            Err(error) => {
+                tracing::warn!(error = %error.chain(), "the store does not take signs of life; trying again");
+                scene.clock().sleep(PAUSE).await;
+                if let Err(lost) = claims::take_up_held(&scene).await {
+                    return lost;
+                }
+                continue;
+            }
+        };
+        counts = true;
+        let is_needed = others > 0 || scene.busy() > 0;
+        let pause = if is_needed { scene.settings().beat() } else { Duration::MAX };
+        tokio::select! {
+            biased;
+            // Only our own beats count as time that has passed.
+            () = scene.wakes.freed.notified() => counts = false,
+            () = scene.clock().sleep(pause) => {}
+        }
+    }
+}
+
+/// One beat, and what it tells of the others; how many there are.
+async fn beat(scene: &Arc<Scene>, seen: &mut Seen, counts: bool) -> Result<usize, Error> {
+    let others = scene.store().beat(scene.session).await?;
+    seen.retain(|session, _| others.iter().any(|other| other.session == *session));
+    for other in &others {
+        if is_dead(scene, seen, other, counts) && scene.store().fence(scene.session, other).await? {
+            tracing::warn!(session = %other.session, name = other.name, "took over from a dispatcher that shows no life");
+            metrics::fenced("other");
+            seen.remove(&other.session);
+        }
+    }
+    adopt(scene).await?;
+    Ok(others.len())
+}
+
+/// Whether another has shown no life for as many of our own beats as make a lease. Only what was seen counts, so no two
+/// clocks need to agree, and a dispatcher that was frozen itself takes nobody for dead.
+fn is_dead(scene: &Scene, seen: &mut Seen, other: &Beat, counts: bool) -> bool {
+    let (beats, missed) = seen.entry(other.session).or_insert((other.beats, 0));
+    if *beats == other.beats {
+        *missed += u32::from(counts);
+    } else {
+        (*beats, *missed) = (other.beats, 0);
+    }
+    let limit = if planted!(scene, FencesTheLiving) { 1 } else { Settings::BEATS };
+    other.dead || *missed > limit
+}
+
+/// Takes over what nobody holds.
+async fn adopt(scene: &Arc<Scene>) -> Result<(), Error> {
+    if scene.is_draining() || planted!(scene, AdoptsNothing) {
+        return Ok(());
+    }
+    let settings = scene.settings();
+    loop {
+        let quiet_at = later(scene.clock().now(), settings.launch_window.saturating_add(settings.margin));
+        let adopted = scene.store().adopt(scene.session, ADOPTED, quiet_at).await?;
+        let last = adopted.len() < ADOPTED;
+        for held in adopted {
+            tracing::info!(token = %held.attempt.token(), "adopted");
+            driver::drive(scene, held);
+        }
+        if last {
+            return Ok(());
+        }
+    }
+}

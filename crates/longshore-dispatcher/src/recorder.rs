@@ -1,0 +1,77 @@
+//! Storing what happens, many changes at a time: while one batch is on its way, the next one gathers.
+
+use longshore_core::{Clock, Error, ErrorKind, Result};
+use longshore_store::{Change, JobStore, SessionId};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::{mpsc, oneshot};
+
+/// How many changes one batch has at most.
+const BATCH: usize = 512;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+type Entry = (Change, oneshot::Sender<Result<()>>);
+
+/// Stores changes on behalf of everybody in a session.
+#[derive(Debug, Clone)]
+pub(crate) struct Recorder(mpsc::UnboundedSender<Entry>);
+
+/// The recorder's other end.
+#[derive(Debug)]
+pub(crate) struct Recording {
+    entries: mpsc::UnboundedReceiver<Entry>,
+    store: Arc<dyn JobStore>,
+    clock: Arc<dyn Clock>,
+    session: SessionId,
+}
+
+impl Recorder {
+    pub(crate) fn new(store: Arc<dyn JobStore>, clock: Arc<dyn Clock>, session: SessionId) -> (Self, Recording) {
+        let (sender, entries) = mpsc::unbounded_channel();
+        (Self(sender), Recording { entries, store, clock, session })
+    }
+
+    /// Returns once the change is durable, however long the store can't be reached.
+    pub(crate) async fn record(&self, change: Change) -> Result<()> {
+        let (answer, answered) = oneshot::channel();
+        let gone = || Error::new(ErrorKind::LeaseLost, "the session has ended");
+        self.0.send((change, answer)).map_err(|_| gone())?;
+        answered.await.unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+impl Recording {
+    /// Stores until the session is lost, and then says so.
+    pub(crate) async fn run(mut self) -> Error {
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            if self.entries.recv_many(&mut batch, BATCH).await == 0 {
+                return std::future::pending().await;
+            }
+            let (changes, answers): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
+            match self.store_all(&changes).await {
+                Ok(results) => answers.into_iter().zip(results).for_each(|(answer, result)| drop(answer.send(result))),
+                Err(lost) => {
+                    answers.into_iter().for_each(|answer| drop(answer.send(Err(lost.repeated()))));
+                    return lost;
+                }
+            }
+        }
+    }
+
+    async fn store_all(&self, changes: &[Change]) -> Result<Vec<Result<()>>> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let error = match self.store.record(self.session, changes.to_vec()).await {
+                Ok(results) => return Ok(results),
+                Err(error) => error,
+            };
+            if error.kind() == ErrorKind::LeaseLost {
+                return Err(error);
+            }
+            tracing::warn!(error = %error.chain(), "the store does not take changes; trying again");
+            self.clock.sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}

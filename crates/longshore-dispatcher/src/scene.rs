@@ -1,0 +1,216 @@
+//! What everybody in a session shares.
+
+use futures::future::BoxFuture;
+use longshore_core::{
+    Clock, ContainerExecutor, Error, ErrorKind, HostName, JobId, LaunchToken, Result,
+    layers::{TimeoutLayer, Timeouts},
+    route::Router,
+};
+use longshore_store::{Held, JobStore, SessionId};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio::sync::{Notify, mpsc, watch};
+
+use crate::{DrainMode, Parts, Settings, recorder::Recorder, watcher::Watchers};
+
+/// A session as its parts see it.
+#[derive(Debug)]
+pub(crate) struct Scene {
+    pub(crate) parts: Parts,
+    pub(crate) session: SessionId,
+    pub(crate) recorder: Recorder,
+    pub(crate) watchers: Watchers,
+    pub(crate) tasks: Tasks,
+    /// Raised once: nothing new is begun, and what can be left to others is left.
+    pub(crate) draining: watch::Receiver<bool>,
+    /// Raised when nothing new is to be claimed.
+    pub(crate) closing: watch::Receiver<DrainMode>,
+    pub(crate) wakes: Wakes,
+    driven: Mutex<BTreeMap<LaunchToken, watch::Sender<Attention>>>,
+    /// How many attempts are driven.
+    busy: watch::Sender<usize>,
+}
+
+/// Where work for the session is handed in. All of it ends with the session.
+#[derive(Debug, Clone)]
+pub(crate) struct Tasks(pub(crate) mpsc::UnboundedSender<BoxFuture<'static, ()>>);
+
+impl Tasks {
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        // Without the other end the session has ended, and the work with it.
+        let _ = self.0.send(Box::pin(task));
+    }
+}
+
+/// Why somebody should look.
+#[derive(Debug, Default)]
+pub(crate) struct Wakes {
+    pub(crate) queue: Notify,
+    pub(crate) freed: Notify,
+    pub(crate) interventions: Notify,
+}
+
+/// What people want of an attempt.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Attention {
+    /// It is to end.
+    pub(crate) cancel: bool,
+    /// It was settled behind our back: read it again.
+    pub(crate) settled: bool,
+}
+
+/// Shows that an attempt is being driven, for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    scene: Arc<Scene>,
+    token: LaunchToken,
+    pub(crate) attention: watch::Receiver<Attention>,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut driven = self.scene.driven();
+        driven.remove(&self.token);
+        self.scene.busy.send_replace(driven.len());
+        drop(driven);
+        self.scene.wakes.queue.notify_one();
+    }
+}
+
+impl Scene {
+    pub(crate) fn new(
+        parts: Parts,
+        session: SessionId,
+        recorder: Recorder,
+        tasks: Tasks,
+        draining: watch::Receiver<bool>,
+        closing: watch::Receiver<DrainMode>,
+    ) -> Self {
+        let watchers = Watchers::default();
+        Self {
+            parts,
+            session,
+            recorder,
+            watchers,
+            tasks,
+            draining,
+            closing,
+            wakes: Wakes::default(),
+            driven: Mutex::default(),
+            busy: watch::Sender::new(0),
+        }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.parts.settings
+    }
+
+    pub(crate) fn store(&self) -> &dyn JobStore {
+        self.parts.store.as_ref()
+    }
+
+    pub(crate) fn router(&self) -> &Router {
+        &self.parts.router
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        self.parts.clock.as_ref()
+    }
+
+    /// What serves a host, with limits on how long it may take. A host that is not configured any more can't be asked,
+    /// which says nothing of what runs there.
+    pub(crate) fn executor(&self, host: &HostName) -> Result<Arc<dyn ContainerExecutor>> {
+        let executor = self.router().get_executor(host).map_err(|missing| {
+            let message = "a host that attempts run on is not configured any more; configure it again";
+            Error::new(ErrorKind::Unavailable, message).with_source(missing)
+        })?;
+        Ok(Arc::new(TimeoutLayer::new(executor, Arc::clone(&self.parts.clock), Timeouts::default())))
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        *self.closing.borrow() != DrainMode::Open
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        *self.draining.borrow()
+    }
+
+    /// Waits until it is draining. Cancel-safe.
+    pub(crate) async fn drained(&self) {
+        let mut draining = self.draining.clone();
+        if draining.wait_for(|draining| *draining).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// A seat for an attempt, unless it is driven already.
+    pub(crate) fn seat(self: &Arc<Self>, held: &Held) -> Option<Seat> {
+        let token = held.attempt.token();
+        let mut driven = self.driven();
+        if driven.contains_key(&token) {
+            return None;
+        }
+        let cancel = held.job.cancel.is_some();
+        let (sender, attention) = watch::channel(Attention { cancel, settled: false });
+        driven.insert(token, sender);
+        if self.busy.send_replace(driven.len()) == 0 {
+            // Whoever holds something gives signs of life.
+            self.wakes.freed.notify_one();
+        }
+        drop(driven);
+        Some(Seat { scene: Arc::clone(self), token, attention })
+    }
+
+    /// Tells whoever drives an attempt of the job what people want. Returns whether somebody does.
+    pub(crate) fn attend(&self, job: JobId, wanted: Attention) -> bool {
+        let driven = self.driven();
+        let of_job = driven.range(LaunchToken::new(job, 0)..=LaunchToken::new(job, u32::MAX));
+        let mut is_driven = false;
+        for (_, attention) in of_job {
+            is_driven = true;
+            attention.send_if_modified(|now| {
+                let new = Attention { cancel: now.cancel || wanted.cancel, settled: now.settled || wanted.settled };
+                std::mem::replace(now, new) != new
+            });
+        }
+        is_driven
+    }
+
+    /// Waits until nothing is driven. Cancel-safe.
+    pub(crate) async fn is_free(&self) {
+        let mut busy = self.busy.subscribe();
+        let _ = busy.wait_for(|busy| *busy == 0).await;
+    }
+
+    /// How many attempts are driven.
+    pub(crate) fn busy(&self) -> usize {
+        *self.busy.borrow()
+    }
+
+    fn driven(&self) -> MutexGuard<'_, BTreeMap<LaunchToken, watch::Sender<Attention>>> {
+        self.driven.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this bug was planted; never outside the simulation.
+    #[cfg(feature = "planted")]
+    pub(crate) fn has(&self, bug: crate::planted::Bug) -> bool {
+        self.settings().planted == Some(bug)
+    }
+}
+
+/// Whether a bug was planted. Without the feature there is none, and nothing of it is compiled.
+macro_rules! planted {
+    ($scene:expr, $bug:ident) => {{
+        #[cfg(feature = "planted")]
+        let planted = $scene.has($crate::planted::Bug::$bug);
+        #[cfg(not(feature = "planted"))]
+        let planted = {
+            let _ = &$scene;
+            false
+        };
+        planted
+    }};
+}
+pub(crate) use planted;

@@ -1,0 +1,202 @@
+//! One session, from its opening to its end: everything that works in it ends with it.
+
+use futures::{StreamExt, future::BoxFuture};
+use longshore_core::{Error, ErrorKind, Result};
+use longshore_store::{Actor, Intervention, Request, SessionId};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
+
+use crate::{
+    DrainMode, Parts, claims, pulse,
+    recorder::Recorder,
+    scene::{Attention, Scene, Tasks},
+    sweep,
+};
+
+const PAUSE: Duration = Duration::from_secs(1);
+/// When an attempt is taken up again whose driver broke.
+const MENDING: Duration = Duration::from_secs(30);
+
+/// How a session ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// As it was asked to.
+    Drained,
+    /// It was fenced off.
+    Lost(Error),
+}
+
+pub(crate) async fn run(
+    parts: &Parts,
+    drain: &Arc<watch::Sender<DrainMode>>,
+    idle: &watch::Sender<bool>,
+) -> Result<End> {
+    let session = SessionId::new(parts.clock.now());
+    open(parts, session).await?;
+    tracing::info!(%session, "session opened");
+    let (recorder, recording) = Recorder::new(Arc::clone(&parts.store), Arc::clone(&parts.clock), session);
+    let (tasks, handed_in) = mpsc::unbounded_channel();
+    let (draining, is_draining) = watch::channel(false);
+    let scene = Arc::new(Scene::new(parts.clone(), session, recorder, Tasks(tasks), is_draining, drain.subscribe()));
+    let mut services = JoinSet::new();
+    services.spawn(recording.run());
+    services.spawn(claims::run(Arc::clone(&scene), idle.clone()));
+    services.spawn(pulse::run(Arc::clone(&scene)));
+    services.spawn(hear_news(Arc::clone(&scene)));
+    services.spawn(attend(Arc::clone(&scene)));
+    scene.tasks.spawn(sweep::run(Arc::clone(&scene)));
+    let end = tokio::select! {
+        biased;
+        lost = services.join_next() => match lost {
+            Some(Ok(error)) => End::Lost(error),
+            Some(Err(broken)) => End::Lost(Error::new(ErrorKind::Unexpected, "a part of the dispatcher broke").with_source(broken)),
+            None => End::Drained,
+        },
+        never = work(&scene, handed_in) => match never {},
+        () = drained(&scene, drain, &draining) => End::Drained,
+    };
+    if let Err(error) = parts.store.close_session(session).await {
+        tracing::info!(error = %error.chain(), "the session could not be closed; it will be fenced off");
+    }
+    Ok(end)
+}
+
+async fn open(parts: &Parts, session: SessionId) -> Result<()> {
+    loop {
+        match parts.store.open_session(session, &parts.settings.name).await {
+            Err(error) if error.is_lost_contact() => {
+                tracing::warn!(error = %error.chain(), "no session can be opened; trying again");
+                parts.clock.sleep(PAUSE).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// Runs whatever is handed in.
+async fn work(
+    scene: &Arc<Scene>,
+    mut handed_in: mpsc::UnboundedReceiver<BoxFuture<'static, ()>>,
+) -> std::convert::Infallible {
+    let mut tasks = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            Some(done) = tasks.join_next(), if !tasks.is_empty() => {
+                if let Err(broken) = done {
+                    tracing::error!(%broken, "a task broke; what it drove is taken up again soon");
+                    let scene = Arc::clone(scene);
+                    tasks.spawn(Box::pin(async move {
+                        scene.clock().sleep(MENDING).await;
+                        let _ = claims::take_up_held(&scene).await;
+                    }) as BoxFuture<'static, ()>);
+                }
+            }
+            Some(task) = handed_in.recv() => {
+                tasks.spawn(task);
+            }
+        }
+    }
+}
+
+/// Wakes those whom news concern.
+async fn hear_news(scene: Arc<Scene>) -> Error {
+    loop {
+        match scene.store().news().await {
+            Ok(mut news) => {
+                while let Some(news) = news.next().await {
+                    wake(&scene, news);
+                }
+            }
+            Err(error) => tracing::warn!(error = %error.chain(), "no news can be heard; trying again"),
+        }
+        scene.clock().sleep(PAUSE).await;
+    }
+}
+
+fn wake(scene: &Scene, news: longshore_store::News) {
+    if news.queue || news.interventions {
+        scene.wakes.queue.notify_one();
+    }
+    if news.freed {
+        scene.wakes.freed.notify_one();
+    }
+    if news.interventions {
+        scene.wakes.interventions.notify_one();
+    }
+}
+
+/// Passes on what people ask of jobs.
+async fn attend(scene: Arc<Scene>) -> Error {
+    loop {
+        scene.wakes.interventions.notified().await;
+        while !pass_on(&scene).await {
+            scene.clock().sleep(PAUSE).await;
+        }
+    }
+}
+
+/// Whether everybody was told: a job may be held whose driver only begins.
+async fn pass_on(scene: &Scene) -> bool {
+    match scene.store().interventions(scene.session).await {
+        Ok(jobs) => jobs.iter().fold(true, |told, job| {
+            let is_over = job.status.is_terminal();
+            let wanted = Attention { cancel: job.cancel.is_some() && !is_over, settled: is_over };
+            scene.attend(job.id(), wanted) && told
+        }),
+        Err(error) => error.kind() == ErrorKind::LeaseLost,
+    }
+}
+
+/// Waits until the session is to end and has nothing under way that it must not leave.
+async fn drained(scene: &Scene, drain: &Arc<watch::Sender<DrainMode>>, draining: &watch::Sender<bool>) {
+    reached(drain, DrainMode::Finish).await;
+    tokio::select! {
+        biased;
+        () = reached(drain, DrainMode::HandOver) => {}
+        () = finished(scene, drain) => {}
+    }
+    draining.send_replace(true);
+    tokio::select! {
+        biased;
+        () = scene.is_free() => {}
+        () = scene.clock().sleep(scene.settings().drain) => {}
+    }
+}
+
+async fn reached(drain: &watch::Sender<DrainMode>, least: DrainMode) {
+    if drain.subscribe().wait_for(|mode| *mode >= least).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Waits until all that is held has ended; by itself, or because it is cancelled.
+async fn finished(scene: &Scene, drain: &watch::Sender<DrainMode>) {
+    tokio::select! {
+        biased;
+        () = scene.is_free() => return,
+        () = reached(drain, DrainMode::StopJobs) => {}
+    }
+    cancel_all(scene).await;
+    scene.is_free().await;
+}
+
+async fn cancel_all(scene: &Scene) {
+    let held = loop {
+        match scene.store().held(scene.session).await {
+            Ok(held) => break held,
+            Err(error) if error.kind() == ErrorKind::LeaseLost => return,
+            Err(_) => scene.clock().sleep(PAUSE).await,
+        }
+    };
+    for held in held {
+        let request =
+            Request::new(Actor::Dispatcher(scene.session), scene.clock().now()).because("the dispatcher stops");
+        if let Err(error) = scene.store().intervene(held.job.id(), Intervention::Cancel, request).await {
+            tracing::debug!(error = %error.chain(), "a job can't be cancelled");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What lies at providers and belongs to nobody: executions that the store does not know, or has long closed.
+
+use longshore_core::{
+    ContainerExecutor, ErrorKind, LaunchToken, OwnedExecution, Owner, Result, StopReason, StopRequest, Timestamp,
+    clock::{later, since},
+};
+use longshore_store::{AttemptState, JobStore};
+use std::{sync::Arc, time::Duration};
+
+use crate::scene::Scene;
+
+/// How often is swept.
+const EVERY: Duration = Duration::from_secs(3600);
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Something of ours that belongs to no open attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Leftover {
+    /// What it is.
+    pub execution: OwnedExecution,
+    /// Whether the store knows its attempt; one that is not known may be another store's, when two have the same owner.
+    pub known: bool,
+}
+
+/// Finds what the owner has on a host and no open attempt of the store accounts for. What the store does not know counts
+/// only when it is older than `older_than`.
+///
+/// # Errors
+/// As the executor's list and the store answer.
+pub async fn find_leftovers(
+    store: &dyn JobStore,
+    executor: &dyn ContainerExecutor,
+    owner: &Owner,
+    older_than: Duration,
+    now: Timestamp,
+) -> Result<Vec<Leftover>> {
+    let owned = executor.list_owned(owner).await?;
+    // Asked after the list: what is launched in between is in neither.
+    let tokens: Vec<LaunchToken> = owned.iter().map(|owned| owned.handle.token).collect();
+    let states = store.attempt_states(&tokens).await?;
+    let leftovers = owned.into_iter().zip(states).filter_map(|(execution, state)| match state {
+        Some(AttemptState::Closed) => Some(Leftover { execution, known: true }),
+        None if since(now, execution.created_at) >= older_than => Some(Leftover { execution, known: false }),
+        _ => None,
+    });
+    Ok(leftovers.collect())
+}
+
+/// Stops and removes a leftover.
+///
+/// # Errors
+/// As the executor answers.
+pub async fn remove_leftover(executor: &dyn ContainerExecutor, leftover: &Leftover) -> Result<()> {
+    let handle = &leftover.execution.handle;
+    let stop = StopRequest::new(StopReason::Cancelled, GRACE);
+    match executor.stop_job(handle, &stop).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() != ErrorKind::Unsupported => return Err(error),
+        _ => {}
+    }
+    executor.cleanup(handle).await
+}
+
+/// Sweeps every host, at the beginning of the session and then now and again.
+pub(crate) async fn run(scene: Arc<Scene>) {
+    loop {
+        let hosts: Vec<_> = scene.router().snapshot().table().hosts().iter().map(|it| it.host.name.clone()).collect();
+        for host in hosts {
+            if let Ok(executor) = scene.executor(&host)
+                && let Err(error) = sweep(&scene, executor.as_ref()).await
+                && error.kind() != ErrorKind::Unsupported
+            {
+                tracing::debug!(%host, error = %error.chain(), "the host can't be swept now");
+            }
+        }
+        let again_at = later(scene.clock().now(), EVERY);
+        while scene.clock().now() < again_at {
+            scene.clock().sleep(since(again_at, scene.clock().now())).await;
+        }
+    }
+}
+
+async fn sweep(scene: &Scene, executor: &dyn ContainerExecutor) -> Result<()> {
+    let settings = scene.settings();
+    let now = scene.clock().now();
+    let leftovers = find_leftovers(scene.store(), executor, &settings.owner, settings.orphaned_after, now).await?;
+    for leftover in leftovers {
+        let (token, known) = (leftover.execution.handle.token, leftover.known);
+        tracing::warn!(%token, known, "removing what no attempt accounts for");
+        remove_leftover(executor, &leftover).await?;
+    }
+    executor.collect(&settings.owner).await.map(drop)
+}

@@ -1,0 +1,108 @@
+//! How jobs end.
+
+use longshore_core::{JobStatus, RetryOn, RetryPolicy};
+use longshore_store::{AttemptState, JobStore, LogReference};
+use serde_json::json;
+use std::time::Duration;
+
+use crate::stage::Stage;
+
+#[tokio::test(start_paused = true)]
+async fn a_job_runs_to_its_end_and_leaves_nothing() {
+    let stage = Stage::new([json!({})]);
+    let dispatcher = stage.dispatch();
+    let id = stage.submit(stage.job(&["print hello", "sleep 1s", "exit 3"])).await;
+    let job = stage.finished(id).await;
+    assert_eq!((job.status, job.exit_code, job.attempts, job.runs), (JobStatus::Failed, Some(3), 1, 1));
+    stage.closed(id).await;
+    assert_eq!(stage.kinds(id).await, ["submitted", "claimed", "launched", "started", "ended", "closed"]);
+    let attempt = stage.store.attempts(id).await.unwrap().remove(0);
+    assert_eq!(attempt.state, AttemptState::Closed);
+    assert_eq!(attempt.decision.host().unwrap().as_str(), "one");
+    let Some(LogReference::Inline(log)) = attempt.outcome.unwrap().log else { panic!("no log") };
+    assert_eq!(log.0.as_ref(), b"hello\n");
+    dispatcher.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_jobs_share_a_host_that_takes_few() {
+    let stage = Stage::new([json!({})]).limited(3);
+    let dispatcher = stage.dispatch();
+    let mut ids = Vec::new();
+    for _ in 0..20 {
+        ids.push(stage.submit(stage.job(&["sleep 10s"])).await);
+    }
+    let began = stage.now();
+    for id in &ids {
+        assert_eq!(stage.finished(*id).await.status, JobStatus::Completed);
+    }
+    let took = stage.now().duration_since(began).as_secs();
+    assert!((70..80).contains(&took), "20 jobs of 10 s, 3 at a time, took {took} s");
+    dispatcher.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_is_run_again_as_its_policy_says() {
+    let rules = json!([{ "job": "*", "attempts": [1, 2], "then": { "script": ["exit 75"] } }]);
+    let stage = Stage::new([json!({ "rules": rules })]);
+    let dispatcher = stage.dispatch();
+    let mut job = stage.job(&["exit 0"]);
+    job.retry = Some(RetryPolicy::builder().max_attempts(3.try_into().unwrap()).exit_codes([75]).build());
+    let id = stage.submit(job).await;
+    let job = stage.finished(id).await;
+    assert_eq!((job.status, job.exit_code, job.attempts, job.runs), (JobStatus::Completed, Some(0), 3, 3));
+    stage.closed(id).await;
+    dispatcher.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_stop_what_takes_too_long() {
+    let stage = Stage::new([json!({ "jobs": { "pending": "5s" } })]);
+    let dispatcher = stage.dispatch();
+    let mut slow = stage.job(&["sleep 1h"]);
+    slow.template.run_timeout = Some(Duration::from_secs(60));
+    let slow = stage.submit(slow).await;
+    let mut late = stage.job(&["sleep 1s"]);
+    late.template.start_timeout = Some(Duration::from_secs(2));
+    let late = stage.submit(late).await;
+    let mut waits = stage.job(&["sleep 1s"]);
+    waits.queue_timeout = Some(Duration::from_secs(30));
+    waits.preferred_executor =
+        Some(longshore_core::PreferredExecutor::builder().host("nowhere".parse().unwrap()).required(true).build());
+    let waits = stage.submit(waits).await;
+    assert_eq!(stage.finished(slow).await.status, JobStatus::TimedOut);
+    assert_eq!(stage.finished(late).await.status, JobStatus::TimedOut);
+    assert_eq!(stage.finished(waits).await.status, JobStatus::Failed);
+    stage.closed(slow).await;
+    stage.closed(late).await;
+    dispatcher.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_finds_no_place_in_time_has_timed_out() {
+    let stage = Stage::new([json!({})]).limited(1);
+    let dispatcher = stage.dispatch();
+    let first = stage.submit(stage.job(&["sleep 10m"])).await;
+    let mut second = stage.job(&["sleep 1s"]);
+    second.queue_timeout = Some(Duration::from_secs(30));
+    let second = stage.submit(second).await;
+    let job = stage.finished(second).await;
+    assert_eq!((job.status, job.attempts), (JobStatus::TimedOut, 0));
+    assert!(job.reason.unwrap().contains("found no place within its queue timeout of 30s"));
+    assert_eq!(stage.finished(first).await.status, JobStatus::Completed);
+    dispatcher.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_its_provider_loses_is_lost_and_not_run_again() {
+    let stage = Stage::new([json!({ "jobs": { "vanish": "5s" } })]);
+    let dispatcher = stage.dispatch();
+    let mut job = stage.job(&["sleep 1h"]);
+    let all = [RetryOn::Infrastructure, RetryOn::Failure, RetryOn::Preemption];
+    job.retry = Some(RetryPolicy::builder().max_attempts(3.try_into().unwrap()).on(all).build());
+    let id = stage.submit(job).await;
+    let job = stage.finished(id).await;
+    assert_eq!((job.status, job.attempts), (JobStatus::Lost, 1));
+    stage.closed(id).await;
+    dispatcher.abort();
+}

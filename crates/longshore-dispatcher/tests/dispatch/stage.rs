@@ -1,0 +1,142 @@
+//! A store, a place to run, and dispatchers.
+
+use longshore_core::{
+    Clock, ContainerExecutor, ContainerJob, ExecutionHandle, ExecutionHost, ExecutorContext, JobId, JobTemplate,
+    LogPage, LogQuery, Result, Timestamp, TokioClock, async_trait,
+    route::{RoutedHost, Router, RoutingTable},
+};
+use longshore_dispatcher::{Dispatcher, LogKeeper, Parts, SavedLog, Settings};
+use longshore_mock::{MockConfig, MockExecutor, MockProvider};
+use longshore_store::{JobRecord, JobStore, LogBytes, LogReference, MemoryStore, Submission};
+use std::{sync::Arc, time::Duration};
+use tokio::task::JoinHandle;
+
+/// Keeps logs with the attempts.
+#[derive(Debug)]
+pub(crate) struct Logs;
+
+#[async_trait]
+impl LogKeeper for Logs {
+    async fn save(
+        &self,
+        executor: &dyn ContainerExecutor,
+        handle: &ExecutionHandle,
+        _: Option<u64>,
+    ) -> Result<SavedLog> {
+        let mut bytes = Vec::new();
+        let mut query = LogQuery::from_start();
+        loop {
+            let LogPage { records, next, ended, .. } = executor.get_logs(handle, &query).await?;
+            records.iter().for_each(|record| bytes.extend_from_slice(&record.bytes));
+            if ended.is_some() {
+                return Ok(SavedLog::new(LogReference::Inline(LogBytes(bytes.into())), None));
+            }
+            query = LogQuery::after(next).waiting(Duration::from_secs(1));
+        }
+    }
+}
+
+pub(crate) struct Stage {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) store: MemoryStore,
+    pub(crate) providers: Vec<MockProvider>,
+    hosts: Vec<ExecutionHost>,
+}
+
+impl Stage {
+    /// A stage with one host for each script, `one`, `two` and so on.
+    pub(crate) fn new(configs: impl IntoIterator<Item = serde_json::Value>) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(TokioClock::starting_at("2026-05-01T12:00:00Z".parse().unwrap()));
+        let provider = |config| MockProvider::new(MockConfig::from_value(&config).unwrap(), Arc::clone(&clock));
+        let providers: Vec<_> = configs.into_iter().map(provider).collect();
+        let names = ["one", "two", "three"].iter().take(providers.len());
+        let host = |name: &&str| {
+            ExecutionHost::builder().name(name.parse().unwrap()).executor_type("mock".parse().unwrap()).build()
+        };
+        Self { hosts: names.map(host).collect(), clock, store: MemoryStore::new(), providers }
+    }
+
+    pub(crate) fn limited(mut self, most: u32) -> Self {
+        for host in &mut self.hosts {
+            host.max_concurrent_jobs = most.try_into().ok();
+        }
+        self
+    }
+
+    /// Another dispatcher over the same store and places.
+    pub(crate) fn dispatcher(&self) -> Dispatcher {
+        let context = ExecutorContext::new("unused").with_clock(Arc::clone(&self.clock));
+        let hosts = self.hosts.iter().zip(&self.providers).map(|(host, provider)| {
+            let executor = MockExecutor::attach(host, &provider.another_link(), &context);
+            RoutedHost::new(host.clone(), Arc::new(executor))
+        });
+        let table = RoutingTable::builder().hosts(hosts.collect()).build().unwrap();
+        Dispatcher::new(Parts {
+            store: Arc::new(self.store.clone()),
+            logs: Arc::new(Logs),
+            router: Arc::new(Router::new(table)),
+            clock: Arc::clone(&self.clock),
+            settings: Settings::builder().owner("test".parse().unwrap()).build(),
+        })
+    }
+
+    /// The same, at work in the background. Aborting the task is the death of its process.
+    pub(crate) fn dispatch(&self) -> JoinHandle<Result<()>> {
+        let dispatcher = self.dispatcher();
+        tokio::spawn(async move { dispatcher.run().await })
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn job(&self, script: &[&str]) -> ContainerJob {
+        let template = JobTemplate::builder().name("job".parse().unwrap()).image("probe".parse().unwrap());
+        ContainerJob::new(template.args(script.iter().copied()).build(), self.now())
+    }
+
+    pub(crate) async fn submit(&self, job: ContainerJob) -> JobId {
+        let submission = Submission::builder(job).build();
+        self.store.submit(vec![submission], self.now()).await.unwrap().remove(0).unwrap().id()
+    }
+
+    /// Waits until the job is as the condition says.
+    pub(crate) async fn until(&self, id: JobId, is_so: impl Fn(&JobRecord) -> bool) -> JobRecord {
+        for _ in 0..100_000 {
+            let job = self.store.job(id).await.unwrap();
+            if is_so(&job) {
+                return job;
+            }
+            self.clock.sleep(Duration::from_millis(50)).await;
+        }
+        panic!("it never came to that: {:?}\n{:#?}", self.store.job(id).await, self.store.events(id).await);
+    }
+
+    pub(crate) async fn finished(&self, id: JobId) -> JobRecord {
+        self.until(id, |job| job.status.is_terminal()).await
+    }
+
+    /// Waits until every attempt of the job is closed, and nothing of it is left anywhere.
+    pub(crate) async fn closed(&self, id: JobId) {
+        for _ in 0..10_000 {
+            let attempts = self.store.attempts(id).await.unwrap();
+            if attempts.iter().all(|attempt| !attempt.state.is_open()) {
+                let left = self.providers.iter().flat_map(MockProvider::executions);
+                assert_eq!(left.filter(|request| request.token.job() == id).count(), 0);
+                return;
+            }
+            self.clock.sleep(Duration::from_millis(100)).await;
+        }
+        panic!("it was never closed: {:#?}", self.store.attempts(id).await);
+    }
+
+    pub(crate) async fn kinds(&self, id: JobId) -> Vec<String> {
+        self.store.events(id).await.unwrap().into_iter().map(|event| event.kind).collect()
+    }
+
+    /// How many executions were ever launched for the job, on any host.
+    pub(crate) async fn launches(&self, id: JobId) -> u32 {
+        let tokens: Vec<_> = self.store.attempts(id).await.unwrap().iter().map(|it| it.token()).collect();
+        tokens.iter().map(|token| self.providers.iter().map(|it| it.launches(token)).sum::<u32>()).sum()
+    }
+}

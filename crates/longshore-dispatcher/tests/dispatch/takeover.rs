@@ -1,0 +1,54 @@
+//! Dispatchers that die, and those that take over.
+
+use longshore_core::JobStatus;
+use longshore_store::{Actor, Intervention, JobStore, Request};
+use serde_json::json;
+use std::time::Duration;
+
+use crate::stage::Stage;
+
+#[tokio::test(start_paused = true)]
+async fn whatever_instant_a_dispatcher_dies_in_the_next_carries_on() {
+    for after in (0..7_500).step_by(125) {
+        let stage =
+            Stage::new([json!({ "latency": "100ms", "jobs": { "prepare": "1s", "launch": "1s", "pending": "1s" } })]);
+        let first = stage.dispatch();
+        let id = stage.submit(stage.job(&["print once", "sleep 2s", "exit 4"])).await;
+        stage.clock.sleep(Duration::from_millis(after)).await;
+        first.abort();
+        let second = stage.dispatch();
+        let job = stage.finished(id).await;
+        assert_eq!((job.status, job.exit_code, job.attempts), (JobStatus::Failed, Some(4), 1), "after {after} ms");
+        assert_eq!(stage.launches(id).await, 1, "after {after} ms");
+        stage.closed(id).await;
+        second.abort();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_settled_by_hand_is_lost_and_what_is_seen_of_it_is_stopped() {
+    let stage = Stage::new([json!({})]);
+    let dispatcher = stage.dispatch();
+    let id = stage.submit(stage.job(&["sleep 1h"])).await;
+    stage.until(id, |job| job.status == JobStatus::Running).await;
+    let request = Request::new(Actor::User("operator".to_owned()), stage.now()).because("the rack burnt down");
+    let job = stage.store.intervene(id, Intervention::SettleLost, request).await.unwrap();
+    assert_eq!((job.status, job.reason.as_deref()), (JobStatus::Lost, Some("the rack burnt down")));
+    stage.closed(id).await;
+    assert!(stage.kinds(id).await.contains(&"noted".to_owned()), "{:?}", stage.kinds(id).await);
+    dispatcher.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_stays_silent_for_too_long_loses_its_jobs() {
+    let stage = Stage::new([json!({ "outages": [{ "from": "1m", "to": "216h" }] })]);
+    let dispatcher = stage.dispatch();
+    let id = stage.submit(stage.job(&["sleep 1h"])).await;
+    stage.until(id, |job| job.status == JobStatus::Running).await;
+    stage.clock.sleep(Duration::from_secs(6 * 24 * 3600)).await;
+    assert_eq!(stage.store.job(id).await.unwrap().status, JobStatus::Running);
+    stage.clock.sleep(Duration::from_secs(36 * 3600)).await;
+    assert_eq!(stage.store.job(id).await.unwrap().status, JobStatus::Lost);
+    stage.closed(id).await;
+    dispatcher.abort();
+}
