@@ -11,6 +11,7 @@ pub mod planted;
 mod pulse;
 mod recorder;
 mod scene;
+mod service;
 mod session;
 mod settings;
 mod sweep;
@@ -18,5 +19,6 @@ mod watcher;
 
 pub use dispatcher::{Dispatcher, Drain, DrainMode, Parts};
 pub use logs::{LogKeeper, SavedLog};
+pub use service::{Longshore, LongshoreBuilder};
 pub use settings::Settings;
 pub use sweep::{Leftover, find_leftovers, remove_leftover};

@@ -29,6 +29,12 @@ pub struct Submission {
     pub retry_of: Option<JobId>,
 }
 
+impl From<ContainerJob> for Submission {
+    fn from(job: ContainerJob) -> Self {
+        Self::builder(job).build()
+    }
+}
+
 impl Submission {
     /// What two submissions of the same job have in common, whenever they are made: a hash of everything that was asked,
     /// without the id and the time.

@@ -83,6 +83,7 @@ async fn a_job_that_finds_no_place_in_time_has_timed_out() {
     let stage = Stage::new([json!({})]).limited(1);
     let dispatcher = stage.dispatch();
     let first = stage.submit(stage.job(&["sleep 10m"])).await;
+    stage.until(first, |job| job.status == JobStatus::Running).await;
     let mut second = stage.job(&["sleep 1s"]);
     second.queue_timeout = Some(Duration::from_secs(30));
     let second = stage.submit(second).await;

@@ -1,7 +1,10 @@
 //! The dispatcher over the store in memory and the scripted executor, on a clock that waits for nobody.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod cancelling;
 mod ends;
 mod refusals;
+mod service;
 mod stage;
 mod takeover;

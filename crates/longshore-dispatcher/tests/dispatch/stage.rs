@@ -7,7 +7,7 @@ use longshore_core::{
 };
 use longshore_dispatcher::{Dispatcher, LogKeeper, Parts, SavedLog, Settings};
 use longshore_mock::{MockConfig, MockExecutor, MockProvider};
-use longshore_store::{JobRecord, JobStore, LogBytes, LogReference, MemoryStore, Submission};
+use longshore_store::{AttemptRecord, JobRecord, JobStore, LogBytes, LogReference, MemoryStore, Submission};
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 
@@ -40,6 +40,7 @@ pub(crate) struct Stage {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) store: MemoryStore,
     pub(crate) providers: Vec<MockProvider>,
+    pub(crate) lost_after: Duration,
     hosts: Vec<ExecutionHost>,
 }
 
@@ -53,7 +54,8 @@ impl Stage {
         let host = |name: &&str| {
             ExecutionHost::builder().name(name.parse().unwrap()).executor_type("mock".parse().unwrap()).build()
         };
-        Self { hosts: names.map(host).collect(), clock, store: MemoryStore::new(), providers }
+        let lost_after = Duration::from_secs(7 * 24 * 3600);
+        Self { hosts: names.map(host).collect(), clock, store: MemoryStore::new(), providers, lost_after }
     }
 
     pub(crate) fn limited(mut self, most: u32) -> Self {
@@ -63,20 +65,24 @@ impl Stage {
         self
     }
 
-    /// Another dispatcher over the same store and places.
-    pub(crate) fn dispatcher(&self) -> Dispatcher {
+    /// Another router over the same places.
+    pub(crate) fn router(&self) -> Arc<Router> {
         let context = ExecutorContext::new("unused").with_clock(Arc::clone(&self.clock));
         let hosts = self.hosts.iter().zip(&self.providers).map(|(host, provider)| {
             let executor = MockExecutor::attach(host, &provider.another_link(), &context);
             RoutedHost::new(host.clone(), Arc::new(executor))
         });
-        let table = RoutingTable::builder().hosts(hosts.collect()).build().unwrap();
+        Arc::new(Router::new(RoutingTable::builder().hosts(hosts.collect()).build().unwrap()))
+    }
+
+    /// Another dispatcher over the same store and places.
+    pub(crate) fn dispatcher(&self) -> Dispatcher {
         Dispatcher::new(Parts {
             store: Arc::new(self.store.clone()),
             logs: Arc::new(Logs),
-            router: Arc::new(Router::new(table)),
+            router: self.router(),
             clock: Arc::clone(&self.clock),
-            settings: Settings::builder().owner("test".parse().unwrap()).build(),
+            settings: Settings::builder().owner("test".parse().unwrap()).lost_after(self.lost_after).build(),
         })
     }
 
@@ -136,7 +142,7 @@ impl Stage {
 
     /// How many executions were ever launched for the job, on any host.
     pub(crate) async fn launches(&self, id: JobId) -> u32 {
-        let tokens: Vec<_> = self.store.attempts(id).await.unwrap().iter().map(|it| it.token()).collect();
+        let tokens: Vec<_> = self.store.attempts(id).await.unwrap().iter().map(AttemptRecord::token).collect();
         tokens.iter().map(|token| self.providers.iter().map(|it| it.launches(token)).sum::<u32>()).sum()
     }
 }

@@ -41,14 +41,17 @@ async fn a_job_settled_by_hand_is_lost_and_what_is_seen_of_it_is_stopped() {
 
 #[tokio::test(start_paused = true)]
 async fn a_host_that_stays_silent_for_too_long_loses_its_jobs() {
-    let stage = Stage::new([json!({ "outages": [{ "from": "1m", "to": "216h" }] })]);
+    let mut stage = Stage::new([json!({ "outages": [{ "from": "1m", "to": "9h" }] })]);
+    stage.lost_after = Duration::from_secs(7 * 3600);
     let dispatcher = stage.dispatch();
     let id = stage.submit(stage.job(&["sleep 1h"])).await;
     stage.until(id, |job| job.status == JobStatus::Running).await;
-    stage.clock.sleep(Duration::from_secs(6 * 24 * 3600)).await;
+    stage.clock.sleep(Duration::from_secs(6 * 3600)).await;
     assert_eq!(stage.store.job(id).await.unwrap().status, JobStatus::Running);
-    stage.clock.sleep(Duration::from_secs(36 * 3600)).await;
+    stage.clock.sleep(Duration::from_secs(90 * 60)).await;
     assert_eq!(stage.store.job(id).await.unwrap().status, JobStatus::Lost);
+    // When it answers again, what is left is removed.
+    stage.clock.sleep(Duration::from_secs(2 * 3600)).await;
     stage.closed(id).await;
     dispatcher.abort();
 }
