@@ -31,7 +31,10 @@ pub(crate) async fn stop(
 ) -> Result<Container> {
     let container = engine.inspect(id).await?;
     match state::stage(&container) {
-        Stage::Ended => return Ok(container),
+        Stage::Ended => {
+            agree(notes, notes.read().stop, clock).await?;
+            return Ok(container);
+        }
         Stage::Created { .. } => {
             let message =
                 "the container was made and never started; launching its token again starts it, and cleanup removes it";
@@ -74,6 +77,9 @@ fn answer(notes: &NotesFile, reason: StopReason, was_running: bool) -> Result<Op
 /// The container had ended before the engine was asked to stop it: by itself, or by another stop whose answer is on its
 /// way. Waits for that answer, so that all stops tell the same end, and forgets the note when nobody was confirmed.
 async fn agree(notes: &NotesFile, answered: Option<StopNote>, clock: &dyn Clock) -> Result<()> {
+    if answered.is_none_or(|stop| stop.confirmed) {
+        return Ok(());
+    }
     let mut stop = answered;
     let mut waited = Duration::ZERO;
     while stop.is_some_and(|stop| !stop.confirmed && stop.unanswered > 0) && waited < AGREE {

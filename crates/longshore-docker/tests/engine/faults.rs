@@ -41,6 +41,7 @@ pub(crate) const TESTS: &[Test] = &tests![
     an_event_stream_that_is_cut_delays_nothing,
     a_job_paused_by_somebody_else_goes_on_when_it_is_unpaused,
     a_paused_job_can_be_stopped,
+    a_stop_whose_answer_is_late_and_another_tell_the_same_end,
     an_inspect_that_hangs_is_ended_by_the_timeout_layer,
     an_html_page_in_place_of_an_answer_is_an_error_that_says_so,
     two_hundred_statuses_are_one_list,
@@ -258,6 +259,24 @@ async fn a_paused_job_can_be_stopped() {
     let stop = StopRequest::new(StopReason::Cancelled, Duration::from_secs(1));
     let termination = bench.executor.stop_job(&handle, &stop).await.unwrap();
     assert_eq!(termination.cause, Cause::Cancelled);
+    bench.executor.cleanup(&handle).await.unwrap();
+}
+
+/// The program ends with 0 when it is asked to, so that only the engine's answer shows whose end it was.
+async fn a_stop_whose_answer_is_late_and_another_tell_the_same_end() {
+    let bench = Bench::new().await;
+    let handle = bench.launch(&["catch TERM 0", "print ready", "forever"]).await;
+    let late = Fault::on(Method::POST, "/containers/*/stop").delay_after(Duration::from_millis(700));
+    bench.proxy.inject(late);
+    let stop = StopRequest::new(StopReason::Cancelled, Duration::from_secs(5));
+    let second = async {
+        while bench.direct.check_status(&handle).await.unwrap().termination().is_none() {
+            SystemClock.sleep(Duration::from_millis(10)).await;
+        }
+        bench.direct.stop_job(&handle, &stop).await
+    };
+    let (first, second) = futures::join!(bench.executor.stop_job(&handle, &stop), second);
+    assert_eq!((first.unwrap().cause, second.unwrap().cause), (Cause::Cancelled, Cause::Cancelled));
     bench.executor.cleanup(&handle).await.unwrap();
 }
 
