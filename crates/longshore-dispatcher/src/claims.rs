@@ -15,10 +15,11 @@ use crate::{
     driver, metrics,
     placer::RouterPlacer,
     scene::{Scene, planted},
+    scout,
 };
 
-/// How long a probe or a discovery may take.
-const PROBE: Duration = Duration::from_secs(30);
+/// How long the first look waits for the answers of hosts.
+const FIRST_ANSWERS: Duration = Duration::from_secs(1);
 /// When a host that could not be reached is looked for again, while a job waits for it.
 const DISCOVER: Duration = Duration::from_secs(30);
 /// The pause after the store did not answer.
@@ -34,7 +35,13 @@ struct Look {
 
 /// Looks until the session is lost.
 pub(crate) async fn run(scene: Arc<Scene>, idle: watch::Sender<bool>) -> Error {
-    scene.router().discover(None, scene.clock(), PROBE).await;
+    scout::discover(&scene);
+    // Hosts that answer at once are known before the first look.
+    tokio::select! {
+        biased;
+        () = scene.scouts.are_back(&scene.wakes.queue) => {}
+        () = scene.clock().sleep(FIRST_ANSWERS) => {}
+    }
     loop {
         let look = match look(&scene).await {
             Ok(look) => look,
@@ -47,7 +54,7 @@ pub(crate) async fn run(scene: Arc<Scene>, idle: watch::Sender<bool>) -> Error {
                 Look { again_in: Some(PAUSE), missed: false }
             }
         };
-        idle.send_replace(scene.busy() == 0);
+        idle.send_replace(scene.busy() == 0 && !scene.scouts.are_out());
         let again_in =
             if look.missed { Some(look.again_in.map_or(DISCOVER, |it| it.min(DISCOVER))) } else { look.again_in };
         let clock: &dyn Clock = scene.clock();
@@ -56,7 +63,7 @@ pub(crate) async fn run(scene: Arc<Scene>, idle: watch::Sender<bool>) -> Error {
             () = scene.wakes.queue.notified() => {}
             () = clock.sleep(again_in.unwrap_or(Duration::MAX)) => {
                 if look.missed {
-                    scene.router().discover(None, clock, PROBE).await;
+                    scout::discover(&scene);
                 }
             }
         }
@@ -72,7 +79,7 @@ async fn look(scene: &Arc<Scene>) -> Result<Look, Error> {
         if room == 0 || scene.is_closing() {
             return Ok(Look { again_in: None, missed: false });
         }
-        scene.router().probe_due(scene.clock(), PROBE).await;
+        scout::probe(scene);
         let pauses = Arc::new(scene.store().pauses().await?);
         let (claimed, missed) = claim(scene, room, pauses).await?;
         metrics::claimed(claimed.looked_at, claimed.held.len());

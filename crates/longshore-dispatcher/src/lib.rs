@@ -11,6 +11,7 @@ pub mod planted;
 mod pulse;
 mod recorder;
 mod scene;
+mod scout;
 mod service;
 mod session;
 mod settings;

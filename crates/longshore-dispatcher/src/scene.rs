@@ -13,7 +13,7 @@ use std::{
 };
 use tokio::sync::{Notify, mpsc, watch};
 
-use crate::{DrainMode, Parts, Settings, recorder::Recorder, watcher::Watchers};
+use crate::{DrainMode, Parts, Settings, recorder::Recorder, scout::Scouts, watcher::Watchers};
 
 /// A session as its parts see it.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ pub(crate) struct Scene {
     /// Raised when nothing new is to be claimed.
     pub(crate) closing: watch::Receiver<DrainMode>,
     pub(crate) wakes: Wakes,
+    pub(crate) scouts: Scouts,
     driven: Mutex<BTreeMap<LaunchToken, watch::Sender<Attention>>>,
     /// How many attempts are driven.
     busy: watch::Sender<usize>,
@@ -98,6 +99,7 @@ impl Scene {
             draining,
             closing,
             wakes: Wakes::default(),
+            scouts: Scouts::default(),
             driven: Mutex::default(),
             busy: watch::Sender::new(0),
         }

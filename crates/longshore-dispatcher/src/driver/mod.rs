@@ -97,6 +97,7 @@ impl Driver {
         match self.scene.recorder.record(change.clone()).await {
             Ok(()) => {
                 self.held.attempt.apply(&change);
+                self.held.job.runs += u32::from(matches!(change.what, What::Launched(_)));
                 metrics::changed(&change, &self.held);
                 tracing::debug!(change = change.effect().kind, "stored");
                 Ok(())

@@ -52,6 +52,11 @@ async fn a_job_is_run_again_as_its_policy_says() {
     let job = stage.finished(id).await;
     assert_eq!((job.status, job.exit_code, job.attempts, job.runs), (JobStatus::Completed, Some(0), 3, 3));
     stage.closed(id).await;
+    let mut never = stage.job(&["exit 0"]);
+    never.retry = Some(RetryPolicy::builder().max_attempts(2.try_into().unwrap()).exit_codes([75]).build());
+    let never = stage.submit(never).await;
+    let job = stage.finished(never).await;
+    assert_eq!((job.status, job.exit_code, job.attempts, job.runs), (JobStatus::Failed, Some(75), 2, 2));
     dispatcher.abort();
 }
 
