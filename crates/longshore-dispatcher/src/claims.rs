@@ -35,13 +35,7 @@ struct Look {
 
 /// Looks until the session is lost.
 pub(crate) async fn run(scene: Arc<Scene>, idle: watch::Sender<bool>) -> Error {
-    scout::discover(&scene);
-    // Hosts that answer at once are known before the first look.
-    tokio::select! {
-        biased;
-        () = scene.scouts.are_back(&scene.wakes.queue) => {}
-        () = scene.clock().sleep(FIRST_ANSWERS) => {}
-    }
+    discover(&scene).await;
     loop {
         let look = match look(&scene).await {
             Ok(look) => look,
@@ -67,6 +61,16 @@ pub(crate) async fn run(scene: Arc<Scene>, idle: watch::Sender<bool>) -> Error {
                 }
             }
         }
+    }
+}
+
+/// Hosts that answer at once are known before the first look.
+async fn discover(scene: &Arc<Scene>) {
+    scout::discover(scene);
+    tokio::select! {
+        biased;
+        () = scene.scouts.are_back(&scene.wakes.queue) => {}
+        () = scene.clock().sleep(FIRST_ANSWERS) => {}
     }
 }
 
