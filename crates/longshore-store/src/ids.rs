@@ -39,6 +39,13 @@ impl fmt::Display for SessionId {
     }
 }
 
+/// The name of a new store's installation, at random.
+pub(crate) fn new_owner() -> String {
+    let (random, ..) = Uuid::new_v4().as_fields();
+    let (_, more, ..) = Uuid::new_v4().as_fields();
+    format!("ls-{random:08x}{more:04x}")
+}
+
 /// What a submitter gives so that submitting again, after an answer was lost, makes no second job: 1 to 255 bytes without
 /// control characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{Actor, IdempotencyKey, WaitingFor};
+use crate::{Actor, AttemptRecord, IdempotencyKey, WaitingFor};
 
 /// A job that somebody hands in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Builder)]
@@ -181,6 +181,17 @@ impl JobRecord {
     #[must_use]
     pub fn last_attempt(&self) -> Option<LaunchToken> {
         (self.attempts > 0).then(|| LaunchToken::new(self.id(), self.attempts))
+    }
+
+    /// An attempt at it is about to be launched.
+    pub(crate) fn begin(&mut self, attempt: &AttemptRecord) {
+        self.status = JobStatus::Launching;
+        self.reason = None;
+        self.waiting_for = WaitingFor::NOTHING;
+        self.attempts = attempt.token().attempt();
+        self.host = Some(attempt.host().clone());
+        self.executor_type = Some(attempt.request.plan.executor_type.clone());
+        self.exit_code = None;
     }
 
     /// The place in the queue: who has the earlier one goes first.

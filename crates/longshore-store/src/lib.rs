@@ -10,10 +10,14 @@ mod job;
 mod logs;
 mod memory;
 mod news;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod query;
 mod queue;
 mod refusals;
 mod session;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod store;
 
 pub use archive::JobArchive;
@@ -23,10 +27,14 @@ pub use event::JobEvent;
 pub use ids::{Actor, IdempotencyKey, SessionId};
 pub use intervention::{Intervention, Pause};
 pub use job::{JobRecord, Request, Submission, Submitted};
-pub use logs::{LogBytes, LogReference};
+pub use logs::{LogBytes, LogPosition, LogReference, LogStore, SavedLog};
 pub use memory::MemoryStore;
 pub use news::{News, NewsStream};
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresOptions, PostgresStore};
 pub use query::{JobQuery, StatusCounts};
 pub use queue::{Claim, Claimed, InUse, Placement, Placer, WaitingFor};
 pub use session::{Beat, Held};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::JobStore;

@@ -1,7 +1,8 @@
 //! Word that something has changed, so that nobody needs to ask all the time.
 
 use futures::{StreamExt, stream, stream::BoxStream};
-use tokio::sync::watch;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
 
 /// What may have changed; several changes may be told as one. Whoever hears it asks the store.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -43,9 +44,16 @@ impl News {
 /// been missed.
 pub type NewsStream = BoxStream<'static, News>;
 
-/// Where a store tells news to the listeners of its own process.
+/// Where a store tells news to the listeners of its own process. They are woken in the order in which they wait, so that a
+/// simulation is the same each time; tokio's own `watch` wakes in an order of chance.
 #[derive(Debug)]
-pub(crate) struct NewsBoard(watch::Sender<Told>);
+pub(crate) struct NewsBoard(Arc<Board>);
+
+#[derive(Debug, Default)]
+struct Board {
+    told: Mutex<Told>,
+    news: Notify,
+}
 
 /// How often each kind of news was told.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -67,33 +75,48 @@ impl Told {
     }
 }
 
+impl Board {
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until something else was told than what was seen.
+    async fn changed(&self, seen: Told) -> Told {
+        loop {
+            // From here on the wait hears whatever is told.
+            let news = self.news.notified();
+            let told = *self.told();
+            if told != seen {
+                return told;
+            }
+            news.await;
+        }
+    }
+}
+
 impl NewsBoard {
     pub(crate) fn new() -> Self {
-        Self(watch::Sender::new(Told::default()))
+        Self(Arc::default())
     }
 
     pub(crate) fn tell(&self, news: News) {
         if news.is_any() {
-            self.0.send_modify(|told| {
-                told.queue += u64::from(news.queue);
-                told.freed += u64::from(news.freed);
-                told.interventions += u64::from(news.interventions);
-                told.moves += u64::from(news.moves);
-            });
+            let mut told = self.0.told();
+            told.queue += u64::from(news.queue);
+            told.freed += u64::from(news.freed);
+            told.interventions += u64::from(news.interventions);
+            told.moves += u64::from(news.moves);
+            drop(told);
+            self.0.news.notify_waiters();
         }
     }
 
     /// The news from now on. While nobody listens they gather.
     pub(crate) fn listen(&self) -> NewsStream {
-        let listener = self.0.subscribe();
-        let seen = *listener.borrow();
-        let rest = stream::unfold((listener, seen), |(mut listener, seen)| async move {
-            if listener.changed().await.is_err() {
-                // The store is gone; there will be no news.
-                std::future::pending::<()>().await;
-            }
-            let told = *listener.borrow_and_update();
-            Some((told.since(seen), (listener, told)))
+        let (board, seen) = (Arc::clone(&self.0), *self.0.told());
+        let rest = stream::unfold((board, seen), |(board, seen)| async move {
+            let told = board.changed(seen).await;
+            Some((told.since(seen), (board, told)))
         });
         stream::once(async { News::EVERYTHING }).chain(rest).boxed()
     }

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Charge, Intent, JobRecord, SessionId};
+use crate::{Charge, Intent, JobRecord, Pause, SessionId};
 
 /// What keeps a pending job in the queue. A job that waits for nothing is looked at by the next claim.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -67,6 +67,8 @@ pub struct InUse {
     pub hosts: BTreeMap<HostName, u32>,
     /// What was charged or reserved of each budget in each period, in each currency.
     pub charged: Vec<Charge>,
+    /// The pauses in force: one that was asked for before the claim holds for it.
+    pub pauses: Vec<Pause>,
 }
 
 impl InUse {

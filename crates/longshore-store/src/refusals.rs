@@ -2,7 +2,7 @@
 
 use longshore_core::{ContainerJob, Error, ErrorKind, JobId, JobStatus, LaunchToken, Result};
 
-use crate::{Actor, AttemptRecord, Change, JobRecord, SessionId, Submission};
+use crate::{Actor, AttemptRecord, AttemptState, Change, JobArchive, JobRecord, Placement, SessionId, Submission};
 
 pub(crate) fn no_such_job(id: JobId) -> Error {
     Error::new(ErrorKind::NotFound, format!("there is no job {id} in this store"))
@@ -46,9 +46,38 @@ fn refused(record: &JobRecord, rule: &str) -> Error {
     Error::new(ErrorKind::Conflict, format!("job {} is {}; {rule}", record.id(), record.status))
 }
 
-pub(crate) fn stale(change: &Change, attempt: &AttemptRecord) -> Error {
-    let message = format!("attempt {} is {:?} now, which this change does not follow on", change.token, attempt.state);
+pub(crate) fn stale(change: &Change, state: AttemptState) -> Error {
+    let message = format!("attempt {} is {state:?} now, which this change does not follow on", change.token);
     Error::new(ErrorKind::Conflict, message).with_operation("record")
+}
+
+/// An intent is for the attempt that comes next, or a job could have two attempts of one number.
+pub(crate) fn only_next_attempts(jobs: &[JobRecord], placements: &[Placement]) -> Result<()> {
+    for (job, placement) in jobs.iter().zip(placements) {
+        let next = LaunchToken::new(job.id(), job.attempts + 1);
+        if let Placement::Launch(intent) = placement
+            && intent.request.token != next
+        {
+            let message = format!("the intent is for {}, and the job's next attempt is {next}", intent.request.token);
+            return Err(Error::new(ErrorKind::Unexpected, message).with_operation("claim"));
+        }
+    }
+    Ok(())
+}
+
+/// An archive holds the attempts of its own job, each once, in their order, and none that the job does not know of.
+pub(crate) fn only_whole(archive: &JobArchive) -> Result<()> {
+    let id = archive.job.id();
+    let mut last = 0;
+    for token in archive.attempts.iter().map(AttemptRecord::token) {
+        if token.job() != id || token.attempt() <= last || token.attempt() > archive.job.attempts {
+            let message =
+                format!("the archive of job {id} holds attempt {token} where it can't be; nothing was imported");
+            return Err(Error::new(ErrorKind::Invalid, message).with_operation("import"));
+        }
+        last = token.attempt();
+    }
+    Ok(())
 }
 
 pub(crate) fn waited_too_long(record: &JobRecord) -> String {

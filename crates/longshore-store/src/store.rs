@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use longshore_core::{HostName, JobId, LaunchToken, Result};
+use longshore_core::{HostName, JobId, LaunchToken, Owner, Result};
 use std::{fmt, sync::Arc};
 
 use crate::{
@@ -23,6 +23,13 @@ use crate::{
 ///   method takes a session, and nothing of such a call takes effect.
 #[async_trait]
 pub trait JobStore: fmt::Debug + Send + Sync {
+    /// The installation that the store is: made at random with the store, and the same for ever. So all dispatchers of one
+    /// store own the same things at providers, and those of another store own others.
+    ///
+    /// # Errors
+    /// As the store can be reached.
+    async fn owner(&self) -> Result<Owner>;
+
     /// Stores jobs, each once: an entry with an idempotency key or a job id that is known already, and that asks for the
     /// same, is answered with the job that there is.
     ///
@@ -85,16 +92,16 @@ pub trait JobStore: fmt::Debug + Send + Sync {
     /// As the store can be reached.
     async fn counts(&self) -> Result<StatusCounts>;
 
-    /// News, as they come.
+    /// News, as they come, for as long as the store that was asked, or a clone of it, lives.
     ///
     /// # Errors
     /// As the store can be reached.
     async fn news(&self) -> Result<NewsStream>;
 
-    /// Opens a session. Its name is for people.
+    /// Opens a session. Its name is for people. A session is opened once: one that is over is not opened again.
     ///
     /// # Errors
-    /// As the store can be reached.
+    /// `LeaseLost` when it is over; as the store can be reached.
     async fn open_session(&self, session: SessionId, name: &str) -> Result<()>;
 
     /// Says that this session lives, and returns the pulses of all others that were neither fenced off nor closed.
@@ -127,7 +134,7 @@ pub trait JobStore: fmt::Debug + Send + Sync {
     /// told to be in use is so. Jobs are looked at by their place in the queue.
     ///
     /// # Errors
-    /// `LeaseLost`; as the store can be reached.
+    /// `LeaseLost`; `Unexpected` when an intent is not for its job's next attempt; as the store can be reached.
     async fn claim(&self, claim: Claim, placer: Arc<dyn Placer>) -> Result<Claimed>;
 
     /// Lets every job in the queue be looked at again, whatever it waits for.
@@ -174,10 +181,12 @@ pub trait JobStore: fmt::Debug + Send + Sync {
     async fn archive(&self, after: Option<JobId>, most: usize) -> Result<Vec<JobArchive>>;
 
     /// Takes in jobs of another store; those that are known already stay as they are. Returns how many were new. Attempts
-    /// that are open are then held by nobody, and those that were launching are adopted like those of a dead dispatcher.
+    /// that are open are then held by nobody, unless by a session that is open here; those that were launching are adopted
+    /// like those of a dead dispatcher.
     ///
     /// # Errors
-    /// As the store can be reached.
+    /// `Invalid` when an archive contradicts itself; `Conflict` when an idempotency key stands for another job here; as the
+    /// store can be reached. Nothing was taken in then.
     async fn import(&self, archives: Vec<JobArchive>) -> Result<u64>;
 
     /// Removes jobs with all that is kept of them here, unless one has not ended or has an open attempt. Returns those that

@@ -9,6 +9,9 @@
 //! | `embedded` | [`embedded`](https://docs.rs/longshore-embedded): containers of this machine without a daemon; Linux only |
 //! | `mock` | [`mock`](https://docs.rs/longshore-mock): scripted, in memory, for tests |
 //!
+//! The feature `dispatcher` adds durable jobs: [`Longshore`](https://docs.rs/longshore-dispatcher) for services, the
+//! `dispatcher` behind it and the `store` that keeps jobs; `sqlite` and `postgres` add stores that outlive the process.
+//!
 //! The feature `rules` adds routing rules in CEL to the router; the feature `config` adds them with
 //! [`config`](https://docs.rs/longshore-config), which reads hosts, rules and budgets from `longshore.toml`.
 
@@ -16,12 +19,18 @@ pub use longshore_core::*;
 
 #[cfg(feature = "config")]
 pub use longshore_config as config;
+#[cfg(feature = "dispatcher")]
+pub use longshore_dispatcher as dispatcher;
+#[cfg(feature = "dispatcher")]
+pub use longshore_dispatcher::Longshore;
 #[cfg(feature = "docker")]
 pub use longshore_docker as docker;
 #[cfg(all(feature = "embedded", target_os = "linux"))]
 pub use longshore_embedded as embedded;
 #[cfg(feature = "mock")]
 pub use longshore_mock as mock;
+#[cfg(feature = "dispatcher")]
+pub use longshore_store as store;
 
 /// A registry that knows the executors whose features are enabled, and tells of those whose are not.
 #[must_use]

@@ -5,7 +5,7 @@ mod world;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use longshore_core::{HostName, JobId, LaunchToken, Result};
+use longshore_core::{HostName, JobId, LaunchToken, Owner, Result};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -14,7 +14,7 @@ use std::{
 use crate::{
     AttemptRecord, AttemptState, Beat, Change, Claim, Claimed, Held, Intervention, JobArchive, JobEvent, JobQuery,
     JobRecord, JobStore, News, NewsStream, Pause, Placer, Request, SessionId, StatusCounts, Submission, Submitted,
-    What, news::NewsBoard, refusals,
+    What, ids::new_owner, news::NewsBoard, refusals,
 };
 use world::World;
 
@@ -26,6 +26,7 @@ pub struct MemoryStore(Arc<Inner>);
 struct Inner {
     world: Mutex<World>,
     news: NewsBoard,
+    owner: String,
 }
 
 impl Default for MemoryStore {
@@ -38,7 +39,7 @@ impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new() -> Self {
-        Self(Arc::new(Inner { world: Mutex::default(), news: NewsBoard::new() }))
+        Self(Arc::new(Inner { world: Mutex::default(), news: NewsBoard::new(), owner: new_owner() }))
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
@@ -52,6 +53,10 @@ impl MemoryStore {
 
 #[async_trait]
 impl JobStore for MemoryStore {
+    async fn owner(&self) -> Result<Owner> {
+        Ok(self.0.owner.parse()?)
+    }
+
     async fn submit(&self, submissions: Vec<Submission>, now: Timestamp) -> Result<Vec<Result<Submitted>>> {
         let mut world = self.world();
         let submitted = submissions.into_iter().map(|submission| world.submit(submission, now)).collect();
@@ -67,26 +72,19 @@ impl JobStore for MemoryStore {
     }
 
     async fn pause(&self, pause: Pause) -> Result<()> {
-        let mut world = self.world();
-        world.pauses.retain(|old| old.host != pause.host);
-        world.pauses.push(pause);
-        drop(world);
+        self.world().pauses.insert(pause.host.clone(), pause);
         self.tell(News { interventions: true, ..News::default() });
         Ok(())
     }
 
     async fn resume(&self, host: Option<&HostName>, _request: Request) -> Result<bool> {
-        let mut world = self.world();
-        let before = world.pauses.len();
-        world.pauses.retain(|pause| pause.host.as_ref() != host);
-        let ended = world.pauses.len() < before;
-        drop(world);
+        let ended = self.world().pauses.remove(&host.cloned()).is_some();
         self.tell(News { queue: true, interventions: true, ..News::default() });
         Ok(ended)
     }
 
     async fn pauses(&self) -> Result<Vec<Pause>> {
-        Ok(self.world().pauses.clone())
+        Ok(self.world().pauses.values().cloned().collect())
     }
 
     async fn job(&self, job: JobId) -> Result<JobRecord> {
@@ -125,7 +123,7 @@ impl JobStore for MemoryStore {
     }
 
     async fn open_session(&self, session: SessionId, name: &str) -> Result<()> {
-        self.world().open_session(session, name);
+        self.world().open_session(session, name)?;
         self.tell(News { freed: true, ..News::default() });
         Ok(())
     }
@@ -141,10 +139,7 @@ impl JobStore for MemoryStore {
     }
 
     async fn close_session(&self, session: SessionId) -> Result<()> {
-        let mut world = self.world();
-        world.alive(session)?;
-        world.free(session);
-        drop(world);
+        self.world().close_session(session)?;
         self.tell(News { freed: true, ..News::default() });
         Ok(())
     }
@@ -208,12 +203,7 @@ impl JobStore for MemoryStore {
     }
 
     async fn import(&self, archives: Vec<JobArchive>) -> Result<u64> {
-        let mut world = self.world();
-        let mut new = 0;
-        for archive in archives {
-            new += u64::from(world.import(archive)?);
-        }
-        drop(world);
+        let new = self.world().import(archives)?;
         self.tell(News::EVERYTHING);
         Ok(new)
     }

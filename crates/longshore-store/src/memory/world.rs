@@ -1,7 +1,7 @@
 //! What the store in memory holds, and every change of it.
 
 use jiff::Timestamp;
-use longshore_core::{JobId, JobStatus, LaunchToken, Result, price::Money};
+use longshore_core::{HostName, JobId, JobStatus, LaunchToken, Result, price::Money};
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,10 +20,12 @@ pub(super) struct World {
     pub(super) jobs: BTreeMap<JobId, JobRecord>,
     pub(super) attempts: BTreeMap<LaunchToken, AttemptRecord>,
     pub(super) events: BTreeMap<JobId, Vec<JobEvent>>,
-    pub(super) pauses: Vec<Pause>,
+    pub(super) pauses: BTreeMap<Option<HostName>, Pause>,
     keys: BTreeMap<IdempotencyKey, JobId>,
     fingerprints: BTreeMap<JobId, [u8; 32]>,
     sessions: BTreeMap<SessionId, Beat>,
+    /// The sessions that are over, and whether they ended by themselves.
+    over: BTreeMap<SessionId, bool>,
     open: BTreeSet<LaunchToken>,
     charged: BTreeMap<Period, Decimal>,
     queue: Queue,
@@ -62,6 +64,9 @@ impl World {
             Intervention::SettleLost => self.settle_lost(&record, request)?,
             Intervention::Reprioritize(priority) => {
                 refusals::only_pending(&record)?;
+                if record.job().priority == priority {
+                    return Ok(record);
+                }
                 let detail = format!("priority {priority}");
                 self.change_pending(id, |record| record.submission.job.priority = priority);
                 let event = JobEvent::new(request.at, "reprioritized", request.by).with_detail(Some(detail));
@@ -86,6 +91,7 @@ impl World {
             record.status = JobStatus::Cancelled;
             record.reason = Some("cancelled before it was launched".to_owned());
             record.finished_at = Some(request.at);
+            record.waiting_for = WaitingFor::NOTHING;
         }
         record.cancel = Some(request);
         Ok(())
@@ -141,8 +147,21 @@ impl World {
 
     // Sessions.
 
-    pub(super) fn open_session(&mut self, session: SessionId, name: &str) {
+    pub(super) fn open_session(&mut self, session: SessionId, name: &str) -> Result<()> {
+        if self.over.contains_key(&session) {
+            return Err(refusals::lease_lost(session));
+        }
         self.sessions.entry(session).or_insert_with(|| Beat::new(session, 0, false, name.to_owned()));
+        Ok(())
+    }
+
+    pub(super) fn close_session(&mut self, session: SessionId) -> Result<()> {
+        if self.over.get(&session) == Some(&true) {
+            return Ok(());
+        }
+        self.alive(session)?;
+        self.free(session, true);
+        Ok(())
     }
 
     pub(super) fn alive(&self, session: SessionId) -> Result<()> {
@@ -160,15 +179,16 @@ impl World {
     pub(super) fn fence(&mut self, session: SessionId, other: &Beat) -> Result<bool> {
         self.alive(session)?;
         match self.sessions.get(&other.session) {
-            Some(now) if now.beats == other.beats => self.free(other.session),
+            Some(now) if now.beats == other.beats => self.free(other.session, false),
             Some(_) => return Ok(false),
             None => {}
         }
         Ok(true)
     }
 
-    pub(super) fn free(&mut self, session: SessionId) {
+    fn free(&mut self, session: SessionId, by_itself: bool) {
         self.sessions.remove(&session);
+        self.over.insert(session, by_itself);
         for attempt in self.attempts.values_mut().filter(|attempt| attempt.session == Some(session)) {
             attempt.session = None;
         }
@@ -211,7 +231,9 @@ impl World {
         let first = self.queue.first(claim.most, |hosts| placer.room(hosts, &in_use));
         let jobs: Vec<JobRecord> = first.iter().filter_map(|id| self.jobs.get(id).cloned()).collect();
         let mut claimed = Claimed { looked_at: jobs.len(), ..Claimed::default() };
-        for (job, placement) in jobs.iter().zip(placer.place(&jobs, &in_use)) {
+        let placements = placer.place(&jobs, &in_use);
+        refusals::only_next_attempts(&jobs, &placements)?;
+        for (job, placement) in jobs.iter().zip(placements) {
             claimed.held.extend(self.settle(claim, job, placement)?);
         }
         claimed.next_at = self.queue.next_at();
@@ -219,7 +241,7 @@ impl World {
     }
 
     fn in_use(&self, claim: &Claim) -> InUse {
-        let mut in_use = InUse::default();
+        let mut in_use = InUse { pauses: self.pauses.values().cloned().collect(), ..InUse::default() };
         let placed = self.open.iter().filter_map(|token| self.attempts.get(token));
         for attempt in placed.filter(|attempt| attempt.state.takes_place()) {
             *in_use.hosts.entry(attempt.host().clone()).or_default() += 1;
@@ -261,12 +283,7 @@ impl World {
                 self.tell(id, JobEvent::new(claim.now, "claimed", by).of_attempt(token.attempt()).with_detail(detail));
                 self.charge(&[], &attempt.charges);
                 if let Some(record) = self.jobs.get_mut(&id) {
-                    record.status = JobStatus::Launching;
-                    record.reason = None;
-                    record.waiting_for = WaitingFor::NOTHING;
-                    record.attempts = token.attempt();
-                    record.host = Some(attempt.host().clone());
-                    record.executor_type = Some(attempt.request.plan.executor_type.clone());
+                    record.begin(&attempt);
                 }
                 self.open.insert(token);
                 self.attempts.insert(token, attempt);
@@ -309,17 +326,22 @@ impl World {
         }
         let effect = change.effect();
         if attempt.session != Some(session) || !effect.from.contains(&attempt.state) {
-            return Err(refusals::stale(&change, attempt));
+            return Err(refusals::stale(&change, attempt.state));
         }
         let job = self.job(change.token.job())?;
         let cancelled = job.cancel.is_some();
         let job_move = effect.job.clone().map(|it| if cancelled { it.of_cancelled() } else { it });
         if job_move.as_ref().is_some_and(|it| !it.from().contains(&job.status)) {
-            return Err(refusals::stale(&change, attempt));
+            return Err(refusals::stale(&change, attempt.state));
         }
         let by = Actor::Dispatcher(session);
         let event = JobEvent::new(change.at, effect.kind, by).of_attempt(change.token.attempt());
-        self.tell(change.token.job(), event.with_detail(effect.detail.clone()));
+        let event = event.with_detail(effect.detail.clone());
+        let told = self.events.get(&change.token.job()).is_some_and(|events| events.contains(&event));
+        if told && matches!(change.what, What::Noted(_)) {
+            return Ok(());
+        }
+        self.tell(change.token.job(), event);
         self.apply_to_job(&change, job_move);
         self.apply_to_attempt(&change);
         Ok(())
@@ -372,24 +394,39 @@ impl World {
         self.attempts.range(LaunchToken::new(id, 0)..=LaunchToken::new(id, u32::MAX)).map(|(_, attempt)| attempt)
     }
 
-    pub(super) fn import(&mut self, archive: JobArchive) -> Result<bool> {
+    /// Takes in those that are new, or none of them.
+    pub(super) fn import(&mut self, archives: Vec<JobArchive>) -> Result<u64> {
+        let mut new: BTreeMap<JobId, JobArchive> = BTreeMap::new();
+        let mut keys = BTreeMap::new();
+        for archive in archives {
+            refusals::only_whole(&archive)?;
+            let id = archive.job.id();
+            if self.jobs.contains_key(&id) || new.contains_key(&id) {
+                continue;
+            }
+            if let Some(key) = &archive.job.submission.idempotency_key {
+                if let Some(known) = self.keys.get(key).or_else(|| keys.get(key)) {
+                    return Err(refusals::another_job(&archive.job.submission, *known));
+                }
+                keys.insert(key.clone(), id);
+            }
+            new.insert(id, archive);
+        }
+        let count = new.len();
+        new.into_values().for_each(|archive| self.take_in(archive));
+        Ok(u64::try_from(count).unwrap_or(u64::MAX))
+    }
+
+    fn take_in(&mut self, archive: JobArchive) {
         let JobArchive { job, attempts, events } = archive;
         let id = job.id();
-        if self.jobs.contains_key(&id) {
-            return Ok(false);
-        }
-        if let Some(key) = &job.submission.idempotency_key {
-            if self.keys.contains_key(key) {
-                return Err(refusals::another_job(&job.submission, self.keys[key]));
-            }
-            self.keys.insert(key.clone(), id);
-        }
+        self.keys.extend(job.submission.idempotency_key.clone().map(|key| (key, id)));
         self.fingerprints.insert(id, job.submission.fingerprint());
         if job.status == JobStatus::Pending {
             self.queue.enter(&job);
         }
         for mut attempt in attempts {
-            attempt.session = None;
+            attempt.session = attempt.session.filter(|session| self.sessions.contains_key(session));
             self.charge(&[], &attempt.charges);
             if attempt.state.is_open() {
                 self.open.insert(attempt.token());
@@ -398,7 +435,6 @@ impl World {
         }
         self.events.insert(id, events);
         self.jobs.insert(id, job);
-        Ok(true)
     }
 
     pub(super) fn purge(&mut self, id: JobId) -> bool {

@@ -1,0 +1,208 @@
+//! Recording what happened to attempts.
+
+use async_trait::async_trait;
+use longshore_core::{JobId, LaunchToken, Result};
+use sqlx::postgres::PgConnection;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Failure, codec, interventions, news, read,
+    rows::{AttemptRow, JobRow, job_columns},
+    schema::Installation,
+    sessions,
+    transact::Work,
+    write::Writes,
+};
+use crate::{Actor, AttemptState, Change, JobEvent, JobMove, News, SessionId, What, refusals};
+
+pub(super) struct Record<'a> {
+    pub(super) session: SessionId,
+    pub(super) changes: &'a [Change],
+    pub(super) installation: &'a Installation,
+}
+
+#[async_trait]
+impl Work for Record<'_> {
+    type Answer = Vec<Result<()>>;
+    const OPERATION: &'static str = "record";
+
+    async fn run(&self, connection: &mut PgConnection) -> Result<Self::Answer, Failure> {
+        sessions::alive(connection, self.session).await?;
+        let mut book = Book::open(connection, self.changes).await?;
+        let mut answers = Vec::with_capacity(self.changes.len());
+        for change in self.changes {
+            answers.push(match book.enter(connection, self.session, change).await {
+                Ok(()) => Ok(()),
+                Err(Failure::Refused(refusal)) => Err(refusal),
+                Err(failure) => return Err(failure),
+            });
+        }
+        book.writes.flush(connection).await?;
+        let queue = self.changes.iter().any(|change| matches!(change.what, What::Ended { .. }));
+        news::send(connection, self.installation, News { queue, moves: true, ..News::default() }).await?;
+        Ok(answers)
+    }
+}
+
+/// The jobs and attempts that changes are about, as they stand after the changes entered so far.
+struct Book {
+    jobs: BTreeMap<JobId, JobRow>,
+    attempts: BTreeMap<LaunchToken, AttemptRow>,
+    writes: Writes,
+}
+
+impl Book {
+    /// Locks jobs before attempts, and each in one order, so that nobody waits in a circle.
+    async fn open(connection: &mut PgConnection, changes: &[Change]) -> Result<Self, Failure> {
+        let moving = changes.iter().filter(|change| change.effect().job.is_some());
+        let moving: BTreeSet<JobId> = moving.map(|change| change.token.job()).collect();
+        let jobs = if moving.is_empty() { BTreeMap::new() } else { lock_jobs(connection, moving).await? };
+        let tokens: BTreeSet<LaunchToken> = changes.iter().map(|change| change.token).collect();
+        let attempts = interventions::lock_attempts(connection, &tokens.into_iter().collect::<Vec<_>>()).await?;
+        let attempts = attempts.into_iter().map(|attempt| (attempt.token, attempt)).collect();
+        Ok(Self { jobs, attempts, writes: Writes::default() })
+    }
+
+    /// Enters one change, or refuses it, which leaves everything as it was.
+    async fn enter(
+        &mut self,
+        connection: &mut PgConnection,
+        session: SessionId,
+        change: &Change,
+    ) -> Result<(), Failure> {
+        let unknown = || refusals::no_such_attempt(change.token);
+        let attempt = self.attempts.get(&change.token).ok_or_else(unknown)?.clone();
+        if self.is_known(connection, &attempt, change).await? {
+            return Ok(());
+        }
+        let effect = change.effect();
+        if attempt.session != Some(session) || !effect.from.contains(&attempt.state) {
+            return Err(refusals::stale(change, attempt.state).into());
+        }
+        let job = self.jobs.get(&change.token.job()).cloned();
+        let cancelled = job.as_ref().is_some_and(|job| job.rest.cancel.is_some());
+        let job_move = effect.job.map(|it| if cancelled { it.of_cancelled() } else { it });
+        if job_move.as_ref().is_some_and(|it| job.as_ref().is_none_or(|job| !it.from().contains(&job.status))) {
+            return Err(refusals::stale(change, attempt.state).into());
+        }
+        let by = Actor::Dispatcher(session);
+        let event = JobEvent::new(change.at, effect.kind, by).of_attempt(change.token.attempt());
+        let event = event.with_detail(effect.detail);
+        if matches!(change.what, What::Noted(_)) && self.is_told(connection, change, &event).await? {
+            return Ok(());
+        }
+        self.writes.tell(change.token.job(), event);
+        if let (Some(job), Some(job_move)) = (job, job_move) {
+            self.move_job(job, change, job_move);
+        }
+        self.move_attempt(connection, attempt, change, effect.attempt).await
+    }
+
+    /// Whether exactly this was recorded before. That is read in full only where the little that is at hand allows it.
+    async fn is_known(
+        &mut self,
+        connection: &mut PgConnection,
+        attempt: &AttemptRow,
+        change: &Change,
+    ) -> Result<bool, Failure> {
+        let perhaps = match &change.what {
+            What::Started => return Ok(attempt.started_at.is_some()),
+            What::Closed => return Ok(attempt.closed_at == Some(change.at)),
+            What::Noted(_) => return Ok(false),
+            What::Renewed(_) => true,
+            What::Launched(_) => attempt.launched_at == Some(change.at),
+            What::Ended { .. } => attempt.ended_at == Some(change.at),
+        };
+        if !perhaps {
+            return Ok(false);
+        }
+        self.writes.flush(connection).await?;
+        let token = (vec![*change.token.job().as_uuid()], vec![codec::integer(change.token.attempt())]);
+        let held = read::held_of(connection, token).await?.pop();
+        Ok(held.is_some_and(|held| change.is_in(&held.attempt)))
+    }
+
+    /// Whether the history tells this already.
+    async fn is_told(
+        &mut self,
+        connection: &mut PgConnection,
+        change: &Change,
+        event: &JobEvent,
+    ) -> Result<bool, Failure> {
+        self.writes.flush(connection).await?;
+        let job = [*change.token.job().as_uuid()];
+        Ok(read::events_of(connection, &job).await?.iter().any(|(_, told)| told == event))
+    }
+
+    fn move_job(&mut self, mut job: JobRow, change: &Change, job_move: JobMove<'_>) {
+        if let What::Ended { outcome, .. } = &change.what {
+            job.exit_code = outcome.exit_code();
+        }
+        match job_move {
+            JobMove::Run => job.status = job_move.status(),
+            JobMove::Finish { status, reason } => job.finish(status, reason.to_owned(), change.at),
+            JobMove::Requeue { reason, waiting_for, refused_by } => {
+                job.status = job_move.status();
+                job.rest.reason = Some(reason.to_owned());
+                job.rest.refused_by.extend(refused_by.cloned());
+                job.wait_for(waiting_for.clone());
+            }
+        }
+        self.jobs.insert(job.id, job.clone());
+        self.writes.jobs.insert(job.id, job);
+    }
+
+    async fn move_attempt(
+        &mut self,
+        connection: &mut PgConnection,
+        mut attempt: AttemptRow,
+        change: &Change,
+        state: Option<AttemptState>,
+    ) -> Result<(), Failure> {
+        attempt.state = state.unwrap_or(attempt.state);
+        match &change.what {
+            What::Renewed(request) => return renew(connection, change.token, codec::json(request)?).await,
+            What::Noted(_) => return Ok(()),
+            What::Launched(handle) => {
+                attempt.handle = Some(codec::json(handle)?);
+                attempt.launched_at = Some(change.at);
+            }
+            What::Started => attempt.started_at = Some(change.at),
+            What::Ended { outcome, charges, .. } => {
+                attempt.outcome = Some(codec::json(outcome)?);
+                attempt.ended_at = Some(change.at);
+                let before = std::mem::replace(&mut attempt.charges, charges.clone());
+                self.writes.charge(&before, charges);
+            }
+            What::Closed => {}
+        }
+        if attempt.state == AttemptState::Closed {
+            attempt.closed_at.get_or_insert(change.at);
+            attempt.session = None;
+        }
+        self.attempts.insert(change.token, attempt.clone());
+        self.writes.attempts.insert(change.token, attempt);
+        Ok(())
+    }
+}
+
+async fn lock_jobs(connection: &mut PgConnection, jobs: BTreeSet<JobId>) -> Result<BTreeMap<JobId, JobRow>, Failure> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        job_columns!(),
+        " FROM longshore_job j WHERE j.id = ANY($1) ORDER BY j.id FOR NO KEY UPDATE"
+    );
+    let ids: Vec<_> = jobs.iter().map(|job| *job.as_uuid()).collect();
+    let rows = sqlx::query(SQL).bind(ids).fetch_all(connection).await?;
+    rows.iter().map(|row| JobRow::read(row).map(|job| (job.id, job))).collect()
+}
+
+async fn renew(connection: &mut PgConnection, token: LaunchToken, request: String) -> Result<(), Failure> {
+    sqlx::query("UPDATE longshore_intent SET request = $3 WHERE job = $1 AND number = $2")
+        .bind(token.job().as_uuid())
+        .bind(codec::integer(token.attempt()))
+        .bind(request)
+        .execute(connection)
+        .await?;
+    Ok(())
+}

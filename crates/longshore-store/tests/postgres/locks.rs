@@ -1,0 +1,120 @@
+//! Many who do everything at once: nobody waits in a circle, and what is in use is never miscounted.
+
+use longshore_core::{ErrorKind, JobId, JobStatus, Priority, Result};
+use longshore_store::{Intervention, JobQuery, JobRecord, JobStore, Pause, Submitted, WaitingFor};
+use longshore_testkit::{suite::Test, tests};
+use std::sync::Arc;
+
+use crate::{
+    beside, cluster,
+    desk::Desk,
+    number, open,
+    support::{Dispatcher, at, closed, exited, host, launched, request, requeued, started, submission, urgent},
+};
+
+pub(crate) const TESTS: &[Test] = &tests![whatever_is_done_at_once_nobody_waits_in_a_circle];
+
+/// How often each of the four does everything.
+const ROUNDS: i64 = 60;
+
+async fn whatever_is_done_at_once_nobody_waits_in_a_circle() {
+    let url = cluster::shared().unwrap().database().await;
+    let stores = futures::future::join_all((0..4).map(|_| open(&url))).await;
+    let work = stores.iter().enumerate().map(|(who, store)| tokio::spawn(everything(Arc::clone(store), who as i64)));
+    for done in futures::future::join_all(work).await {
+        done.unwrap();
+    }
+    let mut connection = beside(&url).await;
+    let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    assert_eq!(number(&mut connection, deadlocks).await, 0, "{}", cluster::shared().unwrap().log());
+    assert_eq!(stores[0].check().await.unwrap(), [""; 0]);
+}
+
+/// A conflict is an answer: somebody else was first.
+fn settled<T>(result: Result<T>) {
+    if let Err(error) = result {
+        assert!(matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound), "{error:?}");
+    }
+}
+
+/// Whoever was fenced off begins anew.
+async fn anew_if_fenced(dispatcher: &mut Dispatcher, result: Result<()>) {
+    if let Err(error) = result {
+        assert_eq!(error.kind(), ErrorKind::LeaseLost, "{error:?}");
+        *dispatcher = Dispatcher::new(&Arc::clone(&dispatcher.store)).await;
+    }
+}
+
+async fn everything(store: Arc<dyn JobStore>, who: i64) {
+    let mut dispatcher = Dispatcher::new(&store).await;
+    for round in 0..ROUNDS {
+        let now = round * 10 + who;
+        // The four share keys, so that they meet at the unique index.
+        let keyed = |n: i64| {
+            let mut submission = urgent("on-a-b", i32::try_from(n % 5).unwrap());
+            submission.idempotency_key = Some(format!("key-{}", round * 4 + n).parse().unwrap());
+            submission
+        };
+        let mut jobs: Vec<_> = (0..4).map(keyed).chain([submission("on-a"), submission("paid-b")]).collect();
+        if who % 2 == 1 {
+            jobs.reverse();
+        }
+        let submitted = store.submit(jobs, at(now)).await.unwrap();
+        let ids: Vec<JobId> =
+            submitted.into_iter().map(|job| job.map_or_else(|_| JobId::new(at(0)), Submitted::id)).collect();
+        intervene(&store, &ids, now).await;
+        let worked = work(&dispatcher, now).await;
+        anew_if_fenced(&mut dispatcher, worked).await;
+        let handed_over = hand_over(&dispatcher, round).await;
+        anew_if_fenced(&mut dispatcher, handed_over).await;
+        clear(&store, now).await;
+    }
+}
+
+async fn intervene(store: &Arc<dyn JobStore>, ids: &[JobId], now: i64) {
+    settled(store.intervene(ids[0], Intervention::Cancel, request(now)).await);
+    settled(store.intervene(ids[1], Intervention::SettleLost, request(now)).await);
+    let priority = Intervention::Reprioritize(Priority::new(7).unwrap());
+    settled(store.intervene(ids[2], priority, request(now)).await);
+    store.pause(Pause::new(Some(host("b")), request(now))).await.unwrap();
+    store.resume(Some(&host("b")), request(now)).await.unwrap();
+}
+
+/// Claims some, and takes what is held one step on, in whatever order it comes.
+async fn work(dispatcher: &Dispatcher, now: i64) -> Result<()> {
+    let Dispatcher { store, session } = dispatcher;
+    let desk = Desk::with(&[("a", 12), ("b", 6)]).with_budget(500);
+    dispatcher.try_claim(desk, 10, now).await?;
+    let held = store.held(*session).await?;
+    let tokens = || held.iter().rev().map(|held| held.attempt.token());
+    store.record(*session, tokens().map(|token| launched(token, now)).collect()).await?;
+    store.record(*session, tokens().map(|token| started(token, now)).collect()).await?;
+    let back = WaitingFor::hosts([host("a")]);
+    let end = |(place, token)| match place % 4 {
+        0 => requeued(token, back.clone(), None, now),
+        code => exited(token, code, now),
+    };
+    let ends = tokens().zip(0_i32..).map(|(token, place)| end((place, token)));
+    store.record(*session, ends.collect()).await?;
+    store.record(*session, tokens().map(|token| closed(token, now)).collect()).await?;
+    store.wake_queue(*session).await
+}
+
+/// Fences somebody off now and then, and takes over what nobody holds.
+async fn hand_over(dispatcher: &Dispatcher, round: i64) -> Result<()> {
+    let Dispatcher { store, session } = dispatcher;
+    let others = store.beat(*session).await?;
+    if let (Some(other), 0) = (others.first(), round % 10) {
+        store.fence(*session, other).await?;
+    }
+    store.adopt(*session, 5, at(0)).await?;
+    store.interventions(*session).await?;
+    Ok(())
+}
+
+async fn clear(store: &Arc<dyn JobStore>, now: i64) {
+    let over = [JobStatus::Completed, JobStatus::Failed];
+    let query = JobQuery::builder().statuses(over).finished_before(at(now - 20)).limit(20).build();
+    let jobs: Vec<JobId> = store.jobs(&query).await.unwrap().iter().map(JobRecord::id).collect();
+    store.purge(&jobs).await.unwrap();
+}

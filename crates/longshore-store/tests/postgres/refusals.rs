@@ -1,0 +1,198 @@
+//! What is told when a database can't be used, and that no password is in it.
+
+use longshore_core::{Error, ErrorKind};
+use longshore_store::{JobStore, PostgresOptions, PostgresStore};
+use longshore_testkit::{suite::Test, tests};
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    beside, cluster,
+    desk::Desk,
+    open, run,
+    support::{Dispatcher, at, submission, submit_named},
+};
+
+pub(crate) const TESTS: &[Test] = &tests![
+    a_server_that_is_not_there,
+    a_wrong_password,
+    a_database_that_is_not_there,
+    no_encryption_where_it_is_required,
+    tables_of_a_version_that_needs_a_newer_program,
+    tables_of_a_newer_version_that_this_program_can_use,
+    missing_tables_when_they_are_not_to_be_made,
+    many_that_start_at_once_make_the_tables_once,
+    somebody_who_may_not_make_tables,
+    all_connections_in_use,
+    a_job_of_a_newer_version_is_left_in_the_queue,
+    damage_is_told_by_the_check,
+    settings_that_lose_what_is_stored_are_overruled,
+];
+
+fn impatient() -> PostgresOptions {
+    PostgresOptions::builder().patience(Duration::from_millis(100)).build()
+}
+
+async fn refused(url: &str) -> Error {
+    let error = PostgresStore::connect(url, impatient()).await.unwrap_err();
+    assert!(!format!("{error:?} {}", error.chain()).contains("open-sesame"), "{error:?}");
+    error
+}
+
+#[track_caller]
+fn assert_told(error: &Error, kind: ErrorKind, words: &str) {
+    assert_eq!(error.kind(), kind, "{error:?}");
+    assert!(error.to_string().contains(words), "{error}");
+}
+
+async fn a_server_that_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().display().to_string().replace('/', "%2F");
+    let error = refused(&format!("postgres://someone:open-sesame@{place}/jobs")).await;
+    assert_told(&error, ErrorKind::Unavailable, "can't be reached: start it");
+    assert!(error.to_string().contains("nothing of this call was stored"), "{error}");
+}
+
+async fn a_wrong_password() {
+    let cluster = cluster::shared().unwrap();
+    let url = cluster.database().await;
+    let (user, password) = cluster::GUARDED;
+    let mut connection = beside(&url).await;
+    run(&mut connection, &format!("CREATE USER {user} PASSWORD '{password}' SUPERUSER")).await;
+    let database = url.rsplit('/').next().unwrap();
+    let right = cluster.url_for(&format!("{user}:{password}"), database);
+    let store = PostgresStore::connect(&right, impatient()).await.unwrap();
+    assert!(!format!("{store:?}").contains(password), "{store:?}");
+    let wrong = cluster.url_for(&format!("{user}:not-{password}"), database);
+    assert_told(&refused(&wrong).await, ErrorKind::Unauthenticated, "check user and password");
+}
+
+async fn a_database_that_is_not_there() {
+    let url = cluster::shared().unwrap().url("nowhere");
+    assert_told(&refused(&url).await, ErrorKind::NotFound, "no such database");
+}
+
+async fn no_encryption_where_it_is_required() {
+    let url = cluster::shared().unwrap().database().await + "?sslmode=require";
+    assert_told(&refused(&url).await, ErrorKind::Unavailable, "check sslmode");
+}
+
+async fn tables_of_a_version_that_needs_a_newer_program() {
+    let url = cluster::shared().unwrap().database().await;
+    drop(open(&url).await);
+    run(&mut beside(&url).await, "INSERT INTO longshore_schema VALUES (900, 900)").await;
+    assert_told(&refused(&url).await, ErrorKind::Unsupported, "use a newer Longshore");
+}
+
+async fn tables_of_a_newer_version_that_this_program_can_use() {
+    let url = cluster::shared().unwrap().database().await;
+    drop(open(&url).await);
+    let mut connection = beside(&url).await;
+    run(&mut connection, "INSERT INTO longshore_schema VALUES (900, 1)").await;
+    run(&mut connection, "ALTER TABLE longshore_job ADD COLUMN news text DEFAULT 'none'").await;
+    let store = open(&url).await;
+    let job = submit_named(&store, "on-a").await;
+    let dispatcher = Dispatcher::new(&store).await;
+    let token = dispatcher.claim_one(1).await;
+    dispatcher.run(token, 2).await;
+    assert!(store.job(job).await.unwrap().status.is_terminal());
+}
+
+async fn missing_tables_when_they_are_not_to_be_made() {
+    let url = cluster::shared().unwrap().database().await;
+    let options = PostgresOptions::builder().migrate(false).build();
+    let error = PostgresStore::connect(&url, options.clone()).await.unwrap_err();
+    assert_told(&error, ErrorKind::Unsupported, "`longshore db migrate`");
+    drop(open(&url).await);
+    PostgresStore::connect(&url, options).await.unwrap();
+}
+
+async fn many_that_start_at_once_make_the_tables_once() {
+    let url = cluster::shared().unwrap().database().await;
+    let opened = futures::future::join_all((0..8).map(|_| open(&url))).await;
+    submit_named(&opened[0], "on-a").await;
+    assert_eq!(opened[7].counts().await.unwrap().values().sum::<u64>(), 1);
+    let steps = crate::number(&mut beside(&url).await, "SELECT count(*) FROM longshore_schema").await;
+    assert_eq!(steps, 1);
+}
+
+async fn somebody_who_may_not_make_tables() {
+    let cluster = cluster::shared().unwrap();
+    let url = cluster.database().await;
+    let name = format!("guest_{}", uuid::Uuid::new_v4().simple());
+    run(&mut beside(&url).await, &format!("CREATE USER {name}")).await;
+    let guest = cluster.url_for(&name, url.rsplit('/').next().unwrap());
+    assert_told(&refused(&guest).await, ErrorKind::PermissionDenied, "does not allow its user");
+}
+
+async fn all_connections_in_use() {
+    let url = cluster::shared().unwrap().database().await;
+    let options = PostgresOptions::builder().connections(1).patience(Duration::from_millis(100)).build();
+    let store = PostgresStore::connect(&url, options).await.unwrap();
+    let mut connection = beside(&url).await;
+    let mut transaction = sqlx::Connection::begin(&mut connection).await.unwrap();
+    sqlx::query("LOCK TABLE longshore_pause").execute(&mut *transaction).await.unwrap();
+    let waiting = tokio::spawn({
+        let store = store.clone();
+        async move { store.pauses().await }
+    });
+    crate::until(&mut beside(&url).await, "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)").await;
+    let error = store.pauses().await.unwrap_err();
+    assert_told(&error, ErrorKind::Unavailable, "all 1 connections");
+    transaction.rollback().await.unwrap();
+    assert!(waiting.await.unwrap().unwrap().is_empty());
+}
+
+async fn a_job_of_a_newer_version_is_left_in_the_queue() {
+    let url = cluster::shared().unwrap().database().await;
+    let store = open(&url).await;
+    let newer = submit_named(&store, "on-a").await;
+    let plain = store.submit(vec![submission("on-a")], at(1)).await.unwrap().remove(0).unwrap().id();
+    let demand = "UPDATE longshore_submission SET body = replace(body, '\"template\":', '\"teleport\":true,\"template\":') \
+                  WHERE job = (SELECT id FROM longshore_job ORDER BY submitted_at LIMIT 1)";
+    run(&mut beside(&url).await, demand).await;
+    let dispatcher = Dispatcher::new(&store).await;
+    let held = dispatcher.claim(Desk::with(&[("a", 10)]), 10, 2).await;
+    assert_eq!(held.iter().map(|held| held.job.id()).collect::<Vec<_>>(), [plain]);
+    let error = store.job(newer).await.unwrap_err();
+    assert_told(&error, ErrorKind::Unexpected, "was written by a newer Longshore, or is damaged");
+    let words = store.check().await.unwrap();
+    assert!(words.len() == 1 && words[0].contains(&newer.to_string()), "{words:?}");
+}
+
+async fn damage_is_told_by_the_check() {
+    let url = cluster::shared().unwrap().database().await;
+    let store: Arc<dyn JobStore> = open(&url).await;
+    let dispatcher = Dispatcher::new(&store).await;
+    submit_named(&store, "paid-a").await;
+    let desk = Desk::with(&[("a", 10)]).with_budget(5);
+    assert_eq!(dispatcher.claim(desk, 10, 2).await.len(), 1);
+    assert_eq!(store.check().await.unwrap(), [""; 0]);
+    let mut connection = beside(&url).await;
+    run(&mut connection, "UPDATE longshore_charged SET amount = 0.5").await;
+    run(&mut connection, "DELETE FROM longshore_session").await;
+    run(&mut connection, "UPDATE longshore_job SET attempts = 7").await;
+    let words = store.check().await.unwrap().join("\n");
+    for part in ["counts 0.5 USD", "of a session that is over", "another number of attempts"] {
+        assert!(words.contains(part), "{words}");
+    }
+}
+
+async fn settings_that_lose_what_is_stored_are_overruled() {
+    let url = cluster::shared().unwrap().database().await;
+    let mut connection = beside(&url).await;
+    let database = url.rsplit('/').next().unwrap();
+    run(&mut connection, &format!("ALTER DATABASE {database} SET synchronous_commit = off")).await;
+    run(&mut connection, &format!("ALTER DATABASE {database} SET default_transaction_isolation = 'serializable'"))
+        .await;
+    let store = open(&url).await;
+    // What the store's transactions run with is seen from inside one of them.
+    run(
+        &mut connection,
+        "CREATE FUNCTION seen() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         IF current_setting('synchronous_commit') <> 'on' OR current_setting('transaction_isolation') <> 'read committed' \
+         THEN RAISE 'not so'; END IF; RETURN NEW; END $$; \
+         CREATE TRIGGER seen BEFORE INSERT ON longshore_job FOR EACH ROW EXECUTE FUNCTION seen()",
+    )
+    .await;
+    submit_named(&store, "on-a").await;
+}
