@@ -59,7 +59,7 @@ pub use registry::{ExecutorContext, ExecutorKind, ExecutorRegistry};
 pub use registry_login::{RegistryIdentity, RegistryLogin, RegistryLogins, find_logins};
 pub use run::{
     CapturedLogs, Cleanup, DEFAULT_GRACE, Launched, LogDelivery, Patience, RunEvent, RunObserver, RunOutcome, Runner,
-    StopLevel, StopSwitch, follow_logs, launch_once, launch_unless_stopped, run, wait,
+    StopLevel, StopSwitch, follow_logs, launch_once, run, wait,
 };
 pub use secrets::{LocalSecrets, SecretResolver, secret_variable};
 pub use section::read_section;

@@ -1,7 +1,7 @@
 //! Looking at the queue: whenever something may have become possible, and at no other time.
 
 use longshore_core::{Clock, Error, ErrorKind, clock::since};
-use longshore_store::{Claim, Claimed, Held, Pause};
+use longshore_store::{Claim, Claimed, Held};
 use std::{
     sync::{
         Arc,
@@ -12,8 +12,10 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
-    driver, metrics,
+    driver::{self, Knowledge},
+    metrics,
     placer::RouterPlacer,
+    report,
     scene::{Scene, planted},
     scout,
 };
@@ -37,20 +39,12 @@ struct Look {
 pub(crate) async fn run(scene: Arc<Scene>, idle: watch::Sender<bool>) -> Error {
     discover(&scene).await;
     loop {
-        let look = match look(&scene).await {
+        let look = match look_or_doubt(&scene).await {
             Ok(look) => look,
-            Err(error) if error.kind() == ErrorKind::LeaseLost => return error,
-            Err(error) => {
-                tracing::warn!(error = %error.chain(), "the queue can't be looked at; trying again");
-                if let Err(lost) = take_up_held(&scene).await {
-                    return lost;
-                }
-                Look { again_in: Some(PAUSE), missed: false }
-            }
+            Err(lost) => return lost,
         };
         idle.send_replace(scene.busy() == 0 && !scene.scouts.are_out());
-        let again_in =
-            if look.missed { Some(look.again_in.map_or(DISCOVER, |it| it.min(DISCOVER))) } else { look.again_in };
+        let again_in = look.again_in();
         let clock: &dyn Clock = scene.clock();
         tokio::select! {
             biased;
@@ -61,6 +55,25 @@ pub(crate) async fn run(scene: Arc<Scene>, idle: watch::Sender<bool>) -> Error {
                 }
             }
         }
+    }
+}
+
+impl Look {
+    fn again_in(&self) -> Option<Duration> {
+        if self.missed { Some(self.again_in.map_or(DISCOVER, |it| it.min(DISCOVER))) } else { self.again_in }
+    }
+}
+
+/// Looks; the only error is that the session is lost.
+async fn look_or_doubt(scene: &Arc<Scene>) -> Result<Look, Error> {
+    match look(scene).await {
+        Err(error) if error.kind() != ErrorKind::LeaseLost => {
+            report::trouble(&error, "the queue can't be looked at; trying again");
+            scene.doubt();
+            take_up_held(scene).await?;
+            Ok(Look { again_in: Some(PAUSE), missed: false })
+        }
+        looked => looked,
     }
 }
 
@@ -84,12 +97,13 @@ async fn look(scene: &Arc<Scene>) -> Result<Look, Error> {
             return Ok(Look { again_in: None, missed: false });
         }
         scout::probe(scene);
-        let pauses = Arc::new(scene.store().pauses().await?);
-        let (claimed, missed) = claim(scene, room, pauses).await?;
+        let asked = scene.ask();
+        let (claimed, missed) = claim(scene, room).await?;
         metrics::claimed(claimed.looked_at, claimed.held.len());
         let (looked_at, next_at) = (claimed.looked_at, claimed.next_at);
+        let knowledge = scene.knowledge(asked);
         for held in claimed.held {
-            driver::drive(scene, held);
+            driver::drive(scene, held, knowledge);
         }
         if looked_at < room {
             let again_in = next_at.map(|at| since(at, scene.clock().now()));
@@ -98,11 +112,10 @@ async fn look(scene: &Arc<Scene>) -> Result<Look, Error> {
     }
 }
 
-async fn claim(scene: &Arc<Scene>, most: usize, pauses: Arc<Vec<Pause>>) -> Result<(Claimed, bool), Error> {
+async fn claim(scene: &Arc<Scene>, most: usize) -> Result<(Claimed, bool), Error> {
     let now = scene.clock().now();
     let placer = Arc::new(RouterPlacer {
         snapshot: scene.router().snapshot(),
-        pauses,
         owner: scene.settings().owner.clone(),
         launch_window: scene.settings().launch_window,
         now,
@@ -121,14 +134,18 @@ pub(crate) async fn take_up_held(scene: &Arc<Scene>) -> Result<(), Error> {
         scene.clock().sleep(PAUSE).await;
         return Ok(());
     }
+    scene.take_up_begins();
+    let held = held(scene).await;
+    let taken = held.map(|held| held.into_iter().for_each(|held| driver::drive(scene, held, Knowledge::Stale)));
+    scene.take_up_ends();
+    taken
+}
+
+async fn held(scene: &Scene) -> Result<Vec<Held>, Error> {
     loop {
         match scene.store().held(scene.session).await {
-            Ok(held) => {
-                held.into_iter().for_each(|held: Held| driver::drive(scene, held));
-                return Ok(());
-            }
-            Err(error) if error.kind() == ErrorKind::LeaseLost => return Err(error),
-            Err(_) => scene.clock().sleep(PAUSE).await,
+            Err(error) if error.kind() != ErrorKind::LeaseLost => scene.clock().sleep(PAUSE).await,
+            held => return held,
         }
     }
 }

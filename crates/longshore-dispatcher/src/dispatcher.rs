@@ -5,7 +5,7 @@ use longshore_store::JobStore;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 
-use crate::{LogKeeper, Settings, metrics, session, session::End};
+use crate::{LogKeeper, Settings, metrics, report, session, session::End};
 
 /// The pause before another session is opened after one was lost.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -96,7 +96,7 @@ impl Dispatcher {
                 End::Drained => return Ok(()),
                 End::Lost(error) => {
                     metrics::fenced("self");
-                    tracing::warn!(error = %error.chain(), "the session is lost; beginning anew");
+                    report::trouble(&error, "the session is lost; beginning anew");
                     self.parts.clock.sleep(PAUSE).await;
                 }
             }

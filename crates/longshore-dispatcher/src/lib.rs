@@ -10,6 +10,7 @@ mod placer;
 pub mod planted;
 mod pulse;
 mod recorder;
+mod report;
 mod scene;
 mod scout;
 mod service;
@@ -19,7 +20,7 @@ mod sweep;
 mod watcher;
 
 pub use dispatcher::{Dispatcher, Drain, DrainMode, Parts};
-pub use logs::{LogKeeper, SavedLog};
+pub use logs::LogKeeper;
 pub use service::{Longshore, LongshoreBuilder};
 pub use settings::Settings;
 pub use sweep::{Leftover, find_leftovers, remove_leftover};

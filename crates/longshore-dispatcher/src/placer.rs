@@ -23,7 +23,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct RouterPlacer {
     pub(crate) snapshot: Arc<RoutingSnapshot>,
-    pub(crate) pauses: Arc<Vec<Pause>>,
     pub(crate) owner: Owner,
     pub(crate) launch_window: Duration,
     pub(crate) now: Timestamp,
@@ -46,7 +45,7 @@ impl RouterPlacer {
         let hosts: Vec<HostName> = snapshot.table().hosts().iter().map(|host| host.host.name.clone()).collect();
         for host in hosts {
             let running = in_use.hosts.get(&host).copied().unwrap_or_default();
-            let pause = self.pauses.iter().find(|pause| pause.host.as_ref().is_none_or(|paused| *paused == host));
+            let pause = in_use.pauses.iter().find(|pause| pause.host.as_ref().is_none_or(|paused| *paused == host));
             snapshot = snapshot.with(&host, |state| {
                 state.running = running;
                 state.paused = pause.map(in_words);
@@ -75,6 +74,12 @@ impl RouterPlacer {
             RouteOutcome::Chosen { estimate, .. } => self.launch(job, &route, estimate, snapshot),
             RouteOutcome::NotNow { reason, ask_again_at } => {
                 let (reason, waiting_for) = (reason.clone(), self.waiting_for(job, &route, *ask_again_at));
+                (Placement::Wait { reason, waiting_for }, Vec::new())
+            }
+            RouteOutcome::Never { .. } if may_be_paid_later(&route, snapshot) => {
+                let until = longshore_core::clock::later(self.now, LOOK_AGAIN);
+                let waiting_for = WaitingFor::until(until).at_most_until(job.queue_deadline());
+                let reason = "a budget has no room beside what running jobs may cost".to_owned();
                 (Placement::Wait { reason, waiting_for }, Vec::new())
             }
             RouteOutcome::Never { reason } => {
@@ -132,7 +137,14 @@ impl RouterPlacer {
 impl Placer for RouterPlacer {
     fn room(&self, hosts: &BTreeSet<HostName>, in_use: &InUse) -> usize {
         let snapshot = self.over(in_use);
-        let rooms = hosts.iter().map(|host| snapshot.room(host, self.now) as usize);
+        let rooms = hosts.iter().map(|host| {
+            if snapshot.state(host).is_some_and(|state| state.facts.is_none()) {
+                // Looking at the jobs again helps only once the host is discovered.
+                self.missed.store(true, Ordering::Relaxed);
+                return 0;
+            }
+            snapshot.room(host, self.now) as usize
+        });
         rooms.fold(0, usize::saturating_add)
     }
 
@@ -168,6 +180,14 @@ impl RouterPlacer {
         }
         snapshot
     }
+}
+
+/// Whether a budget keeps the job from a host while jobs run: they have reserved what they may cost, and may cost less.
+fn may_be_paid_later(route: &Route, snapshot: &RoutingSnapshot) -> bool {
+    let is_running = |host: &HostName| snapshot.state(host).is_some_and(|state| state.running > 0);
+    let mut hosts = snapshot.table().hosts().iter();
+    route.decision.rejections().any(|(_, rejection)| rejection.kind == RejectionKind::Budget)
+        && hosts.any(|host| is_running(&host.host.name))
 }
 
 /// The sum of amounts, in the level's currency where there is a level. What can't be converted is left out by nobody: it

@@ -22,8 +22,8 @@ pub enum Bug {
     IgnoresTheDeadline,
     /// A stop that failed counts as done.
     BelievesItsStop,
-    /// A cancelled job is run again by its retry policy.
-    RetriesTheCancelled,
+    /// What ended by itself while it was being cancelled counts as cancelled.
+    CallsItCancelled,
     /// A job is run again while a former attempt may still begin.
     RetriesTooEarly,
     /// The outcome is stored before the execution has ended.
@@ -44,11 +44,23 @@ pub enum Bug {
     OverbooksHosts,
     /// Others are fenced off as soon as they miss one sign of life.
     FencesTheLiving,
+    /// A second run counts as the first by the retry policy.
+    MiscountsRuns,
+    /// After a wait nobody looks again whether it was launched.
+    BelievesItsFirstLook,
+    /// A launch that was not answered can't take effect later.
+    TrustsSilence,
+    /// What the store told late is taken for what is so now.
+    ActsOnOldAnswers,
+    /// Nothing is ever stopped for taking too long.
+    ForgetsLimits,
+    /// What events don't tell is never asked about.
+    BelievesEvents,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 26] = [
         Self::LaunchesWithoutLooking,
         Self::RunsTheUnprovableAgain,
         Self::RunsTheLostAgain,
@@ -58,7 +70,7 @@ impl Bug {
         Self::ForgetsToCleanUp,
         Self::IgnoresTheDeadline,
         Self::BelievesItsStop,
-        Self::RetriesTheCancelled,
+        Self::CallsItCancelled,
         Self::RetriesTooEarly,
         Self::SettlesWhenStopped,
         Self::ChargesTwice,
@@ -69,5 +81,11 @@ impl Bug {
         Self::GivesUpAtTheFirstRefusal,
         Self::OverbooksHosts,
         Self::FencesTheLiving,
+        Self::MiscountsRuns,
+        Self::BelievesItsFirstLook,
+        Self::TrustsSilence,
+        Self::ActsOnOldAnswers,
+        Self::ForgetsLimits,
+        Self::BelievesEvents,
     ];
 }

@@ -5,7 +5,7 @@ use longshore_store::{Beat, SessionId};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
-    Settings, claims, driver, metrics,
+    Settings, claims, driver, metrics, report,
     scene::{Scene, planted},
 };
 
@@ -21,28 +21,39 @@ pub(crate) async fn run(scene: Arc<Scene>) -> Error {
     let mut seen = Seen::new();
     let mut counts = false;
     loop {
-        let others = match beat(&scene, &mut seen, counts).await {
-            Ok(others) => others,
+        counts = match beat(&scene, &mut seen, counts).await {
+            Ok(others) => match rest(&scene, others, counts).await {
+                Ok(counts) => counts,
+                Err(lost) => return lost,
+            },
             Err(error) if error.kind() == ErrorKind::LeaseLost => return error,
             Err(error) => {
-                tracing::warn!(error = %error.chain(), "the store does not take signs of life; trying again");
+                report::trouble(&error, "the store does not take signs of life; trying again");
+                scene.doubt();
                 scene.clock().sleep(PAUSE).await;
                 if let Err(lost) = claims::take_up_held(&scene).await {
                     return lost;
                 }
-                continue;
+                // What comes so soon is no beat by which others could be missed.
+                false
             }
         };
-        counts = true;
-        let is_needed = others > 0 || scene.busy() > 0;
-        let pause = if is_needed { scene.settings().beat() } else { Duration::MAX };
-        tokio::select! {
-            biased;
-            // Only our own beats count as time that has passed.
-            () = scene.wakes.freed.notified() => counts = false,
-            () = scene.clock().sleep(pause) => {}
-        }
     }
+}
+
+/// Waits for the next beat. Returns whether that one counts as time that has passed: only those do that come by themselves.
+async fn rest(scene: &Arc<Scene>, others: usize, counts: bool) -> Result<bool, Error> {
+    if counts && scene.doubts() {
+        claims::take_up_held(scene).await?;
+        scene.is_reassured();
+    }
+    let is_needed = others > 0 || scene.busy() > 0 || scene.doubts();
+    let pause = if is_needed { scene.settings().beat() } else { Duration::MAX };
+    Ok(tokio::select! {
+        biased;
+        () = scene.wakes.freed.notified() => false,
+        () = scene.clock().sleep(pause) => true,
+    })
 }
 
 /// One beat, and what it tells of the others; how many there are.
@@ -81,11 +92,12 @@ async fn adopt(scene: &Arc<Scene>) -> Result<(), Error> {
     let settings = scene.settings();
     loop {
         let quiet_at = later(scene.clock().now(), settings.launch_window.saturating_add(settings.margin));
+        let asked = scene.ask();
         let adopted = scene.store().adopt(scene.session, ADOPTED, quiet_at).await?;
         let last = adopted.len() < ADOPTED;
         for held in adopted {
             tracing::info!(token = %held.attempt.token(), "adopted");
-            driver::drive(scene, held);
+            driver::drive(scene, held, scene.knowledge(asked));
         }
         if last {
             return Ok(());

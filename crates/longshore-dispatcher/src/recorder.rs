@@ -5,6 +5,8 @@ use longshore_store::{Change, JobStore, SessionId};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::report;
+
 /// How many changes one batch has at most.
 const BATCH: usize = 512;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -69,7 +71,7 @@ impl Recording {
             if error.kind() == ErrorKind::LeaseLost {
                 return Err(error);
             }
-            tracing::warn!(error = %error.chain(), "the store does not take changes; trying again");
+            report::trouble(&error, "the store does not take changes; trying again");
             self.clock.sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }

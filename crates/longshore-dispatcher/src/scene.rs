@@ -9,11 +9,14 @@ use longshore_core::{
 use longshore_store::{Held, JobStore, SessionId};
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
 };
 use tokio::sync::{Notify, mpsc, watch};
 
-use crate::{DrainMode, Parts, Settings, recorder::Recorder, scout::Scouts, watcher::Watchers};
+use crate::{DrainMode, Parts, Settings, driver::Knowledge, recorder::Recorder, scout::Scouts, watcher::Watchers};
 
 /// A session as its parts see it.
 #[derive(Debug)]
@@ -32,6 +35,24 @@ pub(crate) struct Scene {
     driven: Mutex<BTreeMap<LaunchToken, watch::Sender<Attention>>>,
     /// How many attempts are driven.
     busy: watch::Sender<usize>,
+    take_ups: TakeUps,
+    /// For how many more beats it is looked whether more is held than is driven.
+    doubts: AtomicU32,
+}
+
+/// How often everything that is held was begun to be taken up, and how often that was done with.
+#[derive(Debug, Default)]
+struct TakeUps {
+    begun: AtomicU64,
+    done: AtomicU64,
+}
+
+/// Tells later whether what is held was taken up meanwhile.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    begun: u64,
+    /// Whether that was going on already.
+    amid: bool,
 }
 
 /// Where work for the session is handed in. All of it ends with the session.
@@ -102,7 +123,48 @@ impl Scene {
             scouts: Scouts::default(),
             driven: Mutex::default(),
             busy: watch::Sender::new(0),
+            take_ups: TakeUps::default(),
+            doubts: AtomicU32::new(0),
         }
+    }
+
+    /// Notes that the store did not answer when it was asked for attempts: it may still give us some, at any moment within
+    /// the margin.
+    pub(crate) fn doubt(&self) {
+        let settings = self.settings();
+        let beats = settings.margin.as_millis() / settings.beat().as_millis().max(1);
+        self.doubts.store(u32::try_from(beats).unwrap_or(u32::MAX).saturating_add(2), Ordering::Relaxed);
+        self.wakes.freed.notify_one();
+    }
+
+    pub(crate) fn doubts(&self) -> bool {
+        self.doubts.load(Ordering::Relaxed) > 0
+    }
+
+    /// What is held was taken up once more.
+    pub(crate) fn is_reassured(&self) {
+        let _ = self.doubts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |doubts| doubts.checked_sub(1));
+    }
+
+    /// Notes that the store is about to be asked for attempts to drive.
+    pub(crate) fn ask(&self) -> Asked {
+        let begun = self.take_ups.begun.load(Ordering::Relaxed);
+        Asked { begun, amid: begun != self.take_ups.done.load(Ordering::Relaxed) }
+    }
+
+    /// How fresh the store's answer is. Where all that is held was taken up meanwhile, what the answer tells of may have
+    /// been driven to its end before the answer came.
+    pub(crate) fn knowledge(&self, asked: Asked) -> Knowledge {
+        let undisturbed = !asked.amid && asked.begun == self.take_ups.begun.load(Ordering::Relaxed);
+        if undisturbed { Knowledge::Fresh } else { Knowledge::Stale }
+    }
+
+    pub(crate) fn take_up_begins(&self) {
+        self.take_ups.begun.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn take_up_ends(&self) {
+        self.take_ups.done.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn settings(&self) -> &Settings {

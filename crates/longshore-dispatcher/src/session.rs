@@ -6,12 +6,13 @@ use longshore_store::{Actor, Intervention, Request, SessionId};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinSet,
+    task::{JoinError, JoinSet},
 };
 
 use crate::{
     DrainMode, Parts, claims, pulse,
-    recorder::Recorder,
+    recorder::{Recorder, Recording},
+    report,
     scene::{Attention, Scene, Tasks},
     sweep,
 };
@@ -36,42 +37,58 @@ pub(crate) async fn run(
 ) -> Result<End> {
     let session = SessionId::new(parts.clock.now());
     open(parts, session).await?;
-    tracing::info!(%session, "session opened");
     let (recorder, recording) = Recorder::new(Arc::clone(&parts.store), Arc::clone(&parts.clock), session);
     let (tasks, handed_in) = mpsc::unbounded_channel();
     let (draining, is_draining) = watch::channel(false);
     let scene = Arc::new(Scene::new(parts.clone(), session, recorder, Tasks(tasks), is_draining, drain.subscribe()));
-    let mut services = JoinSet::new();
-    services.spawn(recording.run());
-    services.spawn(claims::run(Arc::clone(&scene), idle.clone()));
-    services.spawn(pulse::run(Arc::clone(&scene)));
-    services.spawn(hear_news(Arc::clone(&scene)));
-    services.spawn(attend(Arc::clone(&scene)));
-    scene.tasks.spawn(sweep::run(Arc::clone(&scene)));
+    let mut services = services(&scene, recording, idle);
     let end = tokio::select! {
         biased;
-        lost = services.join_next() => match lost {
-            Some(Ok(error)) => End::Lost(error),
-            Some(Err(broken)) => End::Lost(Error::new(ErrorKind::Unexpected, "a part of the dispatcher broke").with_source(broken)),
-            None => End::Drained,
-        },
+        ended = services.join_next() => lost(ended),
         never = work(&scene, handed_in) => match never {},
         () = drained(&scene, drain, &draining) => End::Drained,
     };
     if let Err(error) = parts.store.close_session(session).await {
-        tracing::info!(error = %error.chain(), "the session could not be closed; it will be fenced off");
+        report::note(&error, "the session could not be closed; it will be fenced off");
     }
     Ok(end)
+}
+
+/// What works for as long as the session lasts.
+fn services(scene: &Arc<Scene>, recording: Recording, idle: &watch::Sender<bool>) -> JoinSet<Error> {
+    let mut services = JoinSet::new();
+    services.spawn(recording.run());
+    services.spawn(claims::run(Arc::clone(scene), idle.clone()));
+    services.spawn(pulse::run(Arc::clone(scene)));
+    services.spawn(hear_news(Arc::clone(scene)));
+    services.spawn(attend(Arc::clone(scene)));
+    scene.tasks.spawn(sweep::run(Arc::clone(scene)));
+    services
+}
+
+/// A service has ended, which it does only when the session is lost.
+fn lost(ended: Option<Result<Error, JoinError>>) -> End {
+    match ended {
+        Some(Ok(error)) => End::Lost(error),
+        Some(Err(broken)) => {
+            End::Lost(Error::new(ErrorKind::Unexpected, "a part of the dispatcher broke").with_source(broken))
+        }
+        None => End::Drained,
+    }
 }
 
 async fn open(parts: &Parts, session: SessionId) -> Result<()> {
     loop {
         match parts.store.open_session(session, &parts.settings.name).await {
             Err(error) if error.is_lost_contact() => {
-                tracing::warn!(error = %error.chain(), "no session can be opened; trying again");
+                report::trouble(&error, "no session can be opened; trying again");
                 parts.clock.sleep(PAUSE).await;
             }
-            opened => return opened,
+            opened => {
+                opened?;
+                report::opened(session);
+                return Ok(());
+            }
         }
     }
 }
@@ -111,7 +128,7 @@ async fn hear_news(scene: Arc<Scene>) -> Error {
                     wake(&scene, news);
                 }
             }
-            Err(error) => tracing::warn!(error = %error.chain(), "no news can be heard; trying again"),
+            Err(error) => report::trouble(&error, "no news can be heard; trying again"),
         }
         scene.clock().sleep(PAUSE).await;
     }
@@ -196,7 +213,7 @@ async fn cancel_all(scene: &Scene) {
         let request =
             Request::new(Actor::Dispatcher(scene.session), scene.clock().now()).because("the dispatcher stops");
         if let Err(error) = scene.store().intervene(held.job.id(), Intervention::Cancel, request).await {
-            tracing::debug!(error = %error.chain(), "a job can't be cancelled");
+            report::detail(&error, "a job can't be cancelled");
         }
     }
 }

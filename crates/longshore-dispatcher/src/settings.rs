@@ -1,7 +1,7 @@
 //! How a dispatcher works.
 
 use bon::Builder;
-use longshore_core::Owner;
+use longshore_core::{ByteSize, Owner};
 use std::time::Duration;
 
 /// How a dispatcher works. The defaults suit a service of any size.
@@ -44,8 +44,9 @@ pub struct Settings {
     /// How long a drained dispatcher waits for launches that are under way.
     #[builder(default = Duration::from_secs(120))]
     pub drain: Duration,
-    /// How many bytes of a log are kept at most; absent, all.
-    pub log_cap: Option<u64>,
+    /// How many bytes of a log are kept at most, of jobs that don't say.
+    #[builder(default = ByteSize::from_mib(64))]
+    pub log_cap: ByteSize,
     /// The bug to work with; for the simulation, which must notice.
     #[cfg(feature = "planted")]
     pub planted: Option<crate::planted::Bug>,

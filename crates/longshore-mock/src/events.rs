@@ -4,9 +4,8 @@ use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use longshore_core::{EventStream, ExecutionEvent, LaunchToken, Owner, clock::later};
 use std::{collections::VecDeque, time::Duration};
-use tokio::sync::watch;
 
-use crate::{config::EventFaults, provider::MockProvider};
+use crate::{changes, config::EventFaults, provider::MockProvider};
 
 /// How many events are kept for a listener that is behind; it is told of a gap if it misses more.
 const KEPT: usize = 1024;
@@ -91,7 +90,7 @@ struct Listener {
     again: Option<ExecutionEvent>,
     /// True while the provider can't be reached, and the listener knows.
     is_cut_off: bool,
-    changes: watch::Receiver<u64>,
+    changes: changes::Listener,
 }
 
 /// The owner's events from now on.

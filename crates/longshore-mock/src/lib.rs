@@ -1,6 +1,7 @@
 #![doc = include_str!("docs.md")]
 
 mod behaviour;
+mod changes;
 mod config;
 mod events;
 mod execution;

@@ -11,9 +11,9 @@ use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
-use tokio::sync::watch;
 
 use crate::{
+    changes::{Changes, Listener},
     config::{EventFaults, MockConfig},
     events::EventLog,
     execution::Execution,
@@ -26,7 +26,7 @@ pub(crate) struct World {
     capabilities: Capabilities,
     clock: Arc<dyn Clock>,
     made_at: Timestamp,
-    changes: watch::Sender<u64>,
+    changes: Changes,
     state: Mutex<State>,
 }
 
@@ -82,7 +82,7 @@ impl World {
             events: EventLog::default(),
         };
         let capabilities = config.capabilities();
-        Self { config, capabilities, clock, made_at, changes: watch::Sender::new(0), state: Mutex::new(state) }
+        Self { config, capabilities, clock, made_at, changes: Changes::default(), state: Mutex::new(state) }
     }
 
     pub(crate) const fn config(&self) -> &MockConfig {
@@ -113,24 +113,24 @@ impl World {
     }
 
     pub(crate) fn wake(&self) {
-        self.changes.send_modify(|changes| *changes += 1);
+        self.changes.tell();
     }
 
     /// Changes from here on.
-    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+    pub(crate) fn changes(&self) -> Listener {
+        self.changes.listen()
     }
 
     /// Waits for the time, or for a change that the receiver has not seen. Cancel-safe.
-    pub(crate) async fn wait(&self, time: Option<Timestamp>, changes: &mut watch::Receiver<u64>) {
+    pub(crate) async fn wait(&self, time: Option<Timestamp>, changes: &mut Listener) {
         let Some(time) = time else {
-            let _ = changes.changed().await;
-            return;
+            return changes.changed().await;
         };
         let pause = since(time, self.view(|_, now| now));
         tokio::select! {
+            biased;
             () = self.clock.sleep(pause) => {}
-            _ = changes.changed() => {}
+            () = changes.changed() => {}
         }
     }
 

@@ -57,6 +57,7 @@ impl TimeoutLayer {
         asked: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
         tokio::select! {
+            biased;
             answer = asked => answer,
             () = self.clock.sleep(limit) => {
                 let message = format!("no answer within {limit:?}");

@@ -40,20 +40,6 @@ pub async fn launch_once(
     Launching { executor, request, clock, patience, observer: None, stop: &StopSwitch::new() }.run().await
 }
 
-/// The same, until it is stopped: a launch that has been sent is waited for, but nothing is sent or asked again.
-///
-/// # Errors
-/// As [`launch_once`]; `Cancelled` when it was stopped before anything was sent.
-pub async fn launch_unless_stopped(
-    executor: &dyn ContainerExecutor,
-    request: &LaunchRequest,
-    clock: &dyn Clock,
-    patience: &Patience,
-    stop: &StopSwitch,
-) -> Result<Launched> {
-    Launching { executor, request, clock, patience, observer: None, stop }.run().await
-}
-
 /// A launch under way, and who is told of it and may end it.
 pub(super) struct Launching<'a> {
     pub(super) executor: &'a dyn ContainerExecutor,
@@ -109,6 +95,7 @@ impl Launching<'_> {
             let _ = observer.observe(RunEvent::LostContact(error)).await;
         }
         tokio::select! {
+            biased;
             () = self.clock.sleep(pause_after(error.advice(), pause)) => Ok(()),
             _ = self.stop.reached(StopLevel::Graceful) => Err(stopped_before_launch("launch_job")),
         }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 pub use follow::follow_logs;
-pub use launch::{Launched, launch_once, launch_unless_stopped};
+pub use launch::{Launched, launch_once};
 pub use observer::{CapturedLogs, RunEvent, RunObserver};
 pub use outcome::{Cleanup, LogDelivery, RunOutcome};
 pub use patience::Patience;

@@ -2,45 +2,46 @@
 
 use longshore_core::{
     Advice, Cause, ContainerExecutor, Error, ErrorKind, Evidence, ExecutionHandle, JobStatus, LaunchIdempotency,
-    LaunchRequest, LaunchSearch, Launched, Patience, Progress, Result, StopLevel, StopSwitch, Termination,
-    clock::since, launch_unless_stopped,
+    LaunchRequest, LaunchSearch, Progress, Result, Termination, clock::since,
 };
-use longshore_store::{Next, Outcome, What};
-use std::{convert::Infallible, time::Duration};
+use longshore_store::{Next, Outcome, WaitingFor, What};
+use std::time::Duration;
 
-use super::{Driver, Leave, Silence, Step, refusal};
+use super::{Driver, FIRST_PAUSE, LONGEST_PAUSE, Leave, Silence, Step, refusal};
 use crate::scene::planted;
 
-/// How long a launch is asked about in one go.
-const ASKED_FOR: Duration = Duration::from_secs(60);
-
 impl Driver {
-    /// Launches the attempt, unless it turns out that it was launched. Where it was taken over from somebody else, looking
-    /// comes first.
+    /// Launches the attempt, unless it turns out that it was launched. Where it was taken over from somebody else, or an
+    /// answer was lost, looking comes first.
     pub(super) async fn launch(&mut self) -> Step {
         let executor = match self.executor() {
             Ok(executor) => executor,
             Err(error) => return self.unanswered(&error).await,
         };
-        let was_another_s = self.held.attempt.quiet_at.is_some() && !planted!(self.scene, LaunchesWithoutLooking);
-        if (was_another_s || self.silent_since.is_some()) && !self.is_absent(executor.as_ref()).await? {
+        let looks = self.unproven && !planted!(self.scene, LaunchesWithoutLooking);
+        if looks && !self.is_absent(executor.as_ref()).await? {
             return Ok(());
         }
         if self.is_cancelled() && !planted!(self.scene, ForgetsTheCancelledLaunch) {
             let error = Error::new(ErrorKind::Cancelled, "cancelled before it was launched");
-            return self.refused(&error).await;
+            return self.refused(executor.as_ref(), &error).await;
         }
         if let Err(error) = self.prepare(executor.as_ref()).await? {
-            return self.refused(&error).await;
+            return self.refused(executor.as_ref(), &error).await;
         }
         self.renew().await?;
         match self.send(executor.as_ref()).await {
-            Ok(Launched::Started(handle)) => self.launched(handle).await,
-            Ok(Launched::Unprovable { reason }) => self.unprovable(reason).await,
-            Ok(_) => Err(Leave::Stale),
-            Err(error) if error.advice() == Advice::LookUpFirst => self.unanswered(&error).await,
+            Ok(handle) => self.launched(handle).await,
+            Err(error) if error.advice() == Advice::LookUpFirst => {
+                // It may take effect later than the next look.
+                self.unproven = true;
+                if !planted!(self.scene, TrustsSilence) {
+                    self.is_unquiet_for(self.scene.settings().margin);
+                }
+                self.unanswered(&error).await
+            }
             Err(error) if error.kind() == ErrorKind::Cancelled && self.scene.is_draining() => Err(Leave::Gone),
-            Err(error) => self.refused(&error).await,
+            Err(error) => self.refused(executor.as_ref(), &error).await,
         }
     }
 
@@ -56,10 +57,13 @@ impl Driver {
             LaunchSearch::Found(handle) => self.launched(handle).await.map(|()| false),
             LaunchSearch::Unprovable { reason } => self.unprovable(reason).await.map(|()| false),
             // The name itself refuses a twin; without one, somebody else's launch may still be on its way.
-            _ if executor.capabilities().launch == LaunchIdempotency::ByKey || self.is_quiet() => Ok(true),
+            _ if executor.capabilities().launch == LaunchIdempotency::ByKey || self.is_quiet() => {
+                self.unproven = false;
+                Ok(true)
+            }
             _ => {
                 self.wait_for_quiet().await?;
-                Ok(false)
+                Ok(planted!(self.scene, BelievesItsFirstLook))
             }
         }
     }
@@ -72,7 +76,14 @@ impl Driver {
 
     async fn unprovable(&mut self, reason: String) -> Step {
         if planted!(self.scene, RunsTheUnprovableAgain) {
-            return self.refused(&Error::new(ErrorKind::Capacity, reason)).await;
+            return self
+                .end(
+                    Outcome::new(JobStatus::Failed, reason.clone()),
+                    Vec::new(),
+                    Next::Requeue { reason, waiting_for: WaitingFor::NOTHING, refused_by: None },
+                    true,
+                )
+                .await;
         }
         self.lose(reason).await
     }
@@ -120,39 +131,48 @@ impl Driver {
         self.record(What::Renewed(Box::new(renewed))).await
     }
 
-    async fn send(&self, executor: &dyn ContainerExecutor) -> Result<Launched> {
+    /// Sends it. While it is refused as something that may pass soon it is sent again, until its deadline. A launch that has
+    /// been sent is always waited for.
+    async fn send(&self, executor: &dyn ContainerExecutor) -> Result<ExecutionHandle> {
         let mut request = self.held.attempt.request.clone();
         if planted!(self.scene, IgnoresTheDeadline) {
             request.deadline = jiff::Timestamp::MAX;
         }
-        let switch = StopSwitch::new();
-        let patience = Patience::of(ASKED_FOR);
-        let sending = launch_unless_stopped(executor, &request, self.scene.clock(), &patience, &switch);
-        let throwing = async {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let error = match executor.launch_job(&request).await {
+                Err(error) if error.advice() != Advice::LookUpFirst && passes(error.kind()) => error,
+                answer => return answer,
+            };
+            if request.check_deadline(self.scene.clock()).is_err() {
+                return Err(error);
+            }
+            let stopped = || Error::new(ErrorKind::Cancelled, "cancelled before it was launched");
             tokio::select! {
                 biased;
-                () = self.cancelled() => {}
-                () = self.scene.drained() => {}
+                () = self.cancelled() => return Err(stopped()),
+                () = self.scene.drained() => return Err(stopped()),
+                () = self.scene.clock().sleep(pause.max(told(&error))) => {}
             }
-            switch.stop(StopLevel::Graceful);
-            std::future::pending::<Infallible>().await
-        };
-        tokio::select! {
-            biased;
-            sent = sending => sent,
-            never = throwing => match never {},
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    /// It was not launched, for sure. The host is told to the router; the job goes elsewhere, waits, or ends.
-    async fn refused(&mut self, error: &Error) -> Step {
+    /// It was not launched, for sure, once nothing can be on its way any more. The host is told to the router; the job goes
+    /// elsewhere, waits, or ends.
+    async fn refused(&mut self, executor: &dyn ContainerExecutor, error: &Error) -> Step {
+        if !self.is_quiet() && !planted!(self.scene, RetriesTooEarly) {
+            self.wait_for_quiet().await?;
+            if !planted!(self.scene, BelievesItsFirstLook) && !self.is_absent(executor).await? {
+                return Ok(());
+            }
+        }
         let now = self.now();
         self.scene.router().refused(&self.host().clone(), error, now);
-        let not_before = self.held.attempt.quiet_at.filter(|_| !planted!(self.scene, RetriesTooEarly));
         let next = if planted!(self.scene, GivesUpAtTheFirstRefusal) {
             Next::Finish(JobStatus::Failed)
         } else {
-            refusal::next(&self.held, error, not_before, now)
+            refusal::next(&self.held, error, now)
         };
         let status = if let Next::Finish(status) = &next { *status } else { JobStatus::Failed };
         let mut outcome = Outcome::new(status, error.chain());
@@ -161,7 +181,16 @@ impl Driver {
             let end = Termination::new(Cause::Invalid, Evidence::complete().with_message(Some(error.chain())));
             outcome.termination = Some(end.with_exit_code(Some(code)));
         }
-        let closed = self.is_quiet() && !planted!(self.scene, KeepsTheRefused);
-        self.end(outcome, Vec::new(), next, closed).await
+        self.end(outcome, Vec::new(), next, !planted!(self.scene, KeepsTheRefused)).await
     }
+}
+
+/// True for a refusal of which nothing was sent, or nothing taken, and which may pass by itself soon.
+const fn passes(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::RateLimited)
+}
+
+/// How long to wait before it is sent again, where the provider says so.
+fn told(error: &Error) -> Duration {
+    if let Advice::After(pause) = error.advice() { pause } else { Duration::ZERO }
 }

@@ -9,17 +9,15 @@ mod stop;
 mod watch;
 
 use jiff::Timestamp;
-use longshore_core::{
-    ContainerExecutor, Error, ErrorKind, HostName, LaunchToken, Result,
-    clock::{later, since},
-};
-use longshore_store::{AttemptState, Change, Charge, Held, Next, Outcome, What};
+use longshore_core::{ContainerExecutor, Error, ErrorKind, HostName, LaunchToken, Result, clock::later};
+use longshore_store::{AttemptState, Change, Charge, Held, Next, Outcome, WaitingFor, What};
 use std::{sync::Arc, time::Duration};
+use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use crate::{
-    metrics,
-    scene::{Scene, Seat},
+    metrics, report,
+    scene::{Scene, Seat, planted},
 };
 
 /// The pause after a question that was not answered; it doubles up to the longest.
@@ -37,13 +35,36 @@ enum Leave {
 
 type Step<T = ()> = std::result::Result<T, Leave>;
 
+/// How fresh what is known of an attempt is when its driver begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Knowledge {
+    /// It is as it was told: nobody else in this session can have driven it meanwhile.
+    Fresh,
+    /// Somebody may have driven it, and even closed it, since it was told: it is read again first.
+    Stale,
+}
+
 /// Drives an attempt in the background of its session, unless somebody does already.
-pub(crate) fn drive(scene: &Arc<Scene>, held: Held) {
+pub(crate) fn drive(scene: &Arc<Scene>, held: Held, knowledge: Knowledge) {
     let Some(seat) = scene.seat(&held) else { return };
     let token = held.attempt.token();
     let span = tracing::info_span!("attempt", %token, host = %held.attempt.host());
-    let driver = Driver { scene: Arc::clone(scene), held, seat, pause: FIRST_PAUSE, silent_since: None };
-    scene.tasks.spawn(driver.run().instrument(span));
+    // Whoever begins in a later state than the first has taken it over, and so has who finds a quiet time stored.
+    let was_another_s = held.attempt.state != AttemptState::Launching || held.attempt.quiet_at.is_some();
+    let mut driver = Driver {
+        scene: Arc::clone(scene),
+        held,
+        seat,
+        pause: FIRST_PAUSE,
+        silent_since: None,
+        unproven: was_another_s,
+        unquiet: None,
+    };
+    if was_another_s {
+        let settings = scene.settings();
+        driver.is_unquiet_for(settings.launch_window.saturating_add(settings.margin));
+    }
+    scene.tasks.spawn(driver.run(knowledge).instrument(span));
 }
 
 struct Driver {
@@ -54,10 +75,19 @@ struct Driver {
     pause: Duration,
     /// Since when it has not answered.
     silent_since: Option<Timestamp>,
+    /// Whether it may have been launched, so that looking comes before anything else.
+    unproven: bool,
+    /// Ends when no launch can be on its way any more: neither one that a former holder sent, nor one of our own that was
+    /// not answered. Measured from here on, and never by comparing clocks: theirs may be another, and any may jump.
+    unquiet: Option<oneshot::Receiver<()>>,
 }
 
 impl Driver {
-    async fn run(mut self) {
+    async fn run(mut self, knowledge: Knowledge) {
+        let is_stale = knowledge == Knowledge::Stale && !planted!(self.scene, ActsOnOldAnswers);
+        if is_stale && self.reload().await.is_err() {
+            return;
+        }
         loop {
             let step = match self.held.attempt.state {
                 AttemptState::Launching => self.launch().await,
@@ -97,14 +127,16 @@ impl Driver {
         match self.scene.recorder.record(change.clone()).await {
             Ok(()) => {
                 self.held.attempt.apply(&change);
-                self.held.job.runs += u32::from(matches!(change.what, What::Launched(_)));
+                if matches!(change.what, What::Launched(_)) && !planted!(self.scene, MiscountsRuns) {
+                    self.held.job.runs += 1;
+                }
                 metrics::changed(&change, &self.held);
-                tracing::debug!(change = change.effect().kind, "stored");
+                report::stored(&change);
                 Ok(())
             }
             Err(error) if error.kind() == ErrorKind::LeaseLost => Err(Leave::Gone),
             Err(error) => {
-                tracing::info!(error = %error.chain(), "the store knows something else of this attempt");
+                report::note(&error, "the store knows something else of this attempt");
                 Err(Leave::Stale)
             }
         }
@@ -118,9 +150,13 @@ impl Driver {
 
     /// What became of it can't be proven; what is seen of it later is stopped and removed.
     async fn lose(&mut self, why: String) -> Step {
-        tracing::warn!(why, "lost");
+        report::lost(&why);
         let outcome = Outcome::lost(why);
-        let next = Next::Finish(outcome.status);
+        let next = if planted!(self.scene, RunsTheLostAgain) {
+            Next::Requeue { reason: outcome.reason.clone(), waiting_for: WaitingFor::NOTHING, refused_by: None }
+        } else {
+            Next::Finish(outcome.status)
+        };
         let charges = self.held.attempt.charges.clone();
         self.end(outcome, charges, next, false).await
     }
@@ -145,25 +181,36 @@ impl Driver {
         self.seat.attention.borrow().cancel
     }
 
-    /// Whether a former holder can launch it no more.
-    fn is_quiet(&self) -> bool {
-        self.held.attempt.quiet_at.is_none_or(|quiet_at| quiet_at <= self.now())
+    /// From now on, and for so long, a launch may be on its way.
+    fn is_unquiet_for(&mut self, duration: Duration) {
+        let clock = Arc::clone(&self.scene.parts.clock);
+        let (over, unquiet) = oneshot::channel();
+        self.unquiet = Some(unquiet);
+        self.scene.tasks.spawn(async move {
+            clock.sleep(duration).await;
+            // Nobody may wait for it any more.
+            let _ = over.send(());
+        });
     }
 
-    /// Waits until no former holder can launch it any more; unless the session drains.
-    async fn wait_for_quiet(&self) -> Step {
-        let Some(quiet_at) = self.held.attempt.quiet_at else { return Ok(()) };
-        self.sleep_until(quiet_at).await
-    }
-
-    async fn sleep_until(&self, time: Timestamp) -> Step {
-        while self.now() < time {
-            tokio::select! {
-                biased;
-                () = self.scene.drained() => return Err(Leave::Gone),
-                () = self.scene.clock().sleep(since(time, self.now())) => {}
-            }
+    /// Whether no launch can be on its way any more.
+    fn is_quiet(&mut self) -> bool {
+        if self.unquiet.as_mut().is_some_and(|over| over.try_recv().is_ok()) {
+            self.unquiet = None;
         }
+        self.unquiet.is_none()
+    }
+
+    /// Waits until no launch can be on its way any more; unless the session drains.
+    async fn wait_for_quiet(&mut self) -> Step {
+        let scene = Arc::clone(&self.scene);
+        let Some(over) = self.unquiet.as_mut() else { return Ok(()) };
+        tokio::select! {
+            biased;
+            () = scene.drained() => return Err(Leave::Gone),
+            over = over => over.map_err(|_| Leave::Gone)?,
+        }
+        self.unquiet = None;
         Ok(())
     }
 
@@ -180,7 +227,7 @@ impl Driver {
         if later(since_when, self.scene.settings().lost_after) <= self.now() {
             return Ok(Silence::TooLong);
         }
-        tracing::debug!(error = %error.chain(), "no answer; asking again");
+        report::detail(error, "no answer; asking again");
         let drained = self.scene.clone();
         tokio::select! {
             biased;
@@ -197,6 +244,9 @@ impl Driver {
     /// Waits until somebody wants the job to end. Cancel-safe.
     async fn cancelled(&self) {
         let mut attention = self.seat.attention.clone();
+        if planted!(self.scene, ForgetsTheCancelledLaunch) {
+            let _ = attention.changed().await;
+        }
         if attention.wait_for(|attention| attention.cancel).await.is_err() {
             std::future::pending::<()>().await;
         }

@@ -38,11 +38,9 @@ const fn meaning(kind: ErrorKind, advice: Advice) -> Meaning {
     }
 }
 
-/// What becomes of the job. It is not run again before `not_before`: until then a former holder may still launch.
-pub(super) fn next(held: &Held, error: &Error, not_before: Option<Timestamp>, now: Timestamp) -> Next {
+/// What becomes of the job.
+pub(super) fn next(held: &Held, error: &Error, now: Timestamp) -> Next {
     let requeue = |waiting_for: WaitingFor, refused: bool| {
-        let mut waiting_for = waiting_for;
-        waiting_for.until = waiting_for.until.max(not_before.filter(|time| *time > now));
         let refused_by = refused.then(|| held.attempt.host().clone());
         Next::Requeue {
             reason: format!("host {} refused it: {}", held.attempt.host(), error.chain()),

@@ -1,13 +1,14 @@
 //! From the stored outcome to the last trace removed.
 
 use longshore_core::{
-    Error, ErrorKind, ExecutionHandle, ExecutionStatus, JobStatus, LaunchSearch, Result, StopReason, StopRequest,
+    ContainerExecutor, Error, ErrorKind, ExecutionHandle, ExecutionStatus, JobStatus, LaunchSearch, Result, StopReason,
+    StopRequest,
 };
 use longshore_store::What;
 use std::time::Duration;
 
 use super::{Driver, Leave, Step};
-use crate::scene::planted;
+use crate::{report, scene::planted};
 
 /// How long something that was given up may take to end by itself.
 const GRACE: Duration = Duration::from_secs(10);
@@ -16,6 +17,9 @@ impl Driver {
     /// Removes what the attempt left at its provider. It is not hurried: until a former holder can launch no more, the name
     /// stays taken.
     pub(super) async fn remove(&mut self) -> Step {
+        if planted!(self.scene, KeepsTheRefused) && self.held.attempt.handle.is_none() {
+            return Err(Leave::Gone);
+        }
         if planted!(self.scene, ForgetsToCleanUp) {
             return self.record(What::Closed).await;
         }
@@ -23,7 +27,7 @@ impl Driver {
             self.wait_for_quiet().await?;
         }
         loop {
-            let error = match self.clear().await {
+            let error = match self.clear_all().await {
                 Ok(None) => return self.record(What::Closed).await,
                 Ok(Some(note)) => {
                     self.record(What::Noted(note)).await?;
@@ -31,7 +35,7 @@ impl Driver {
                 }
                 Err(error) => error,
             };
-            tracing::debug!(error = %error.chain(), "what is left of it can't be removed yet");
+            report::detail(&error, "what is left of it can't be removed yet");
             tokio::select! {
                 biased;
                 () = self.scene.drained() => return Err(Leave::Gone),
@@ -41,6 +45,13 @@ impl Driver {
         }
     }
 
+    /// Removes what dead dispatchers have left of its log, and what is left of it at its provider.
+    async fn clear_all(&self) -> Result<Option<String>> {
+        let log = self.held.attempt.outcome.as_ref().and_then(|outcome| outcome.log.as_ref());
+        self.scene.parts.logs.keep_only(self.token(), log).await?;
+        self.clear().await
+    }
+
     /// Makes sure that nothing of it runs or lies anywhere, and says what was found that nobody expected.
     async fn clear(&self) -> Result<Option<String>> {
         let executor = self.executor()?;
@@ -48,9 +59,10 @@ impl Driver {
             Some(handle) => handle.clone(),
             None => match executor.find_launch(&self.held.attempt.request).await? {
                 LaunchSearch::Found(handle) => handle,
-                LaunchSearch::Unprovable { reason } => {
-                    return Ok(Some(format!("nothing can be found of it: {reason}")));
-                }
+                LaunchSearch::Unprovable { reason } => match self.listed(executor.as_ref()).await? {
+                    Some(handle) => handle,
+                    None => return Ok(Some(format!("nothing can be found of it: {reason}"))),
+                },
                 _ => return Ok(None),
             },
         };
@@ -62,6 +74,15 @@ impl Driver {
             }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(note),
             cleaned => cleaned.map(|()| note),
+        }
+    }
+
+    /// Looks for it among all that is ours on its host, where its launch can't be looked up.
+    async fn listed(&self, executor: &dyn ContainerExecutor) -> Result<Option<ExecutionHandle>> {
+        match executor.list_owned(&self.held.attempt.request.owner).await {
+            Ok(owned) => Ok(owned.into_iter().map(|owned| owned.handle).find(|handle| handle.token == self.token())),
+            Err(error) if error.kind() == ErrorKind::Unsupported => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

@@ -2,11 +2,11 @@
 
 use futures::{FutureExt, future::BoxFuture};
 use longshore_core::{
-    Cause, ContainerExecutor, Error, ErrorKind, ExecutionHandle, Harvest, JobStatus, Result, Termination,
+    Cause, ContainerExecutor, Error, ErrorKind, ExecutionHandle, Harvest, Result, Termination,
     clock::later,
     price::{Estimate, FreeLeft},
 };
-use longshore_store::{Charge, Next, Outcome, WaitingFor};
+use longshore_store::{Charge, Next, Outcome, SavedLog, WaitingFor};
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
@@ -14,7 +14,11 @@ use std::{
 };
 
 use super::{Driver, Silence, Step};
-use crate::{SavedLog, scene::planted};
+use crate::{report, scene::planted};
+
+/// The pause after a provider had no room for what it had accepted; it doubles up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 impl Driver {
     /// Collects the truth about an ended execution, keeps its log, and stores its outcome. Nothing is removed before that.
@@ -38,7 +42,7 @@ impl Driver {
             Err(error) => return self.lose(format!("it ended and can't be harvested: {}", error.chain())).await,
         };
         let (asked, logs) = (handle.clone(), Arc::clone(&self.scene.parts.logs));
-        let cap = self.scene.settings().log_cap;
+        let cap = self.held.attempt.request.plan.template.log_cap.unwrap_or(self.scene.settings().log_cap);
         let saved = self.insist(move |executor| {
             let (handle, logs) = (asked.clone(), Arc::clone(&logs));
             async move { logs.save(executor.as_ref(), &handle, cap).await }.boxed()
@@ -46,7 +50,7 @@ impl Driver {
         let saved = match saved.await? {
             Ok(saved) => Some(saved),
             Err(error) => {
-                tracing::warn!(error = %error.chain(), "the log can't be had");
+                report::trouble(&error, "the log can't be had");
                 None
             }
         };
@@ -82,6 +86,9 @@ impl Driver {
     fn outcome(&self, harvest: Option<&Harvest>, end: Termination, saved: Option<SavedLog>) -> Outcome {
         let end = harvest.map_or(end, |harvest| harvest.termination.clone());
         let mut outcome = Outcome::of_end(end);
+        if self.is_cancelled() && planted!(self.scene, CallsItCancelled) {
+            outcome = Outcome::of_end(Termination::new(Cause::Cancelled, longshore_core::Evidence::complete()));
+        }
         if let Some(harvest) = harvest {
             outcome.usage = Some(harvest.usage.clone());
             outcome.logs = Some(harvest.logs.clone());
@@ -124,31 +131,22 @@ impl Driver {
         let finish = Next::Finish(outcome.status);
         let Some(end) = &outcome.termination else { return finish };
         let (job, now) = (&self.held.job, self.now());
-        if matches!(end.cause, Cause::Capacity | Cause::Quota) {
+        let has_run = end.started_at.or(self.held.attempt.started_at).is_some();
+        if matches!(end.cause, Cause::Capacity | Cause::Quota) && !has_run {
             // It was accepted and then never started: as good as refused.
             let kind = if end.cause == Cause::Quota { ErrorKind::Quota } else { ErrorKind::Capacity };
             self.scene.router().refused(self.host(), &Error::new(kind, outcome.reason.clone()), now);
-            let waiting_for = self.quiet(WaitingFor::until(later(now, Duration::from_secs(1))));
-            return Next::Requeue { reason: outcome.reason.clone(), waiting_for, refused_by: None };
-        }
-        if outcome.status == JobStatus::Lost && planted!(self.scene, RunsTheLostAgain) {
-            let waiting_for = WaitingFor::NOTHING;
+            let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(job.attempts.saturating_sub(1)));
+            let waiting_for = WaitingFor::until(later(now, pause.min(LONGEST_PAUSE)));
             return Next::Requeue { reason: outcome.reason.clone(), waiting_for, refused_by: None };
         }
         let runs = job.runs.max(1);
         let policy = job.job().retry.as_ref().filter(|policy| policy.allows(end, runs));
-        let is_wanted = !self.is_cancelled() || planted!(self.scene, RetriesTheCancelled);
-        let Some(policy) = policy.filter(|_| is_wanted) else { return finish };
+        let Some(policy) = policy.filter(|_| !self.is_cancelled()) else { return finish };
         let pause = policy.pause(runs, self.jitter());
         let reason = format!("attempt {} {}; run again", self.token().attempt(), outcome.reason);
-        let waiting_for = self.quiet(WaitingFor::until(later(now, pause)));
+        let waiting_for = WaitingFor::until(later(now, pause));
         Next::Requeue { reason, waiting_for, refused_by: None }
-    }
-
-    /// The same, but not before former holders can launch no more.
-    fn quiet(&self, mut waiting_for: WaitingFor) -> WaitingFor {
-        waiting_for.until = waiting_for.until.max(self.held.attempt.quiet_at);
-        waiting_for
     }
 
     /// A number from 0 to 1 that is the attempt's own: jobs that failed together don't come back together, and the same

@@ -1,7 +1,7 @@
 //! How jobs end.
 
-use longshore_core::{JobStatus, RetryOn, RetryPolicy};
-use longshore_store::{AttemptState, JobStore, LogReference};
+use longshore_core::{JobStatus, LogQuery, RetryOn, RetryPolicy};
+use longshore_store::{AttemptState, JobStore};
 use serde_json::json;
 use std::time::Duration;
 
@@ -19,8 +19,9 @@ async fn a_job_runs_to_its_end_and_leaves_nothing() {
     let attempt = stage.store.attempts(id).await.unwrap().remove(0);
     assert_eq!(attempt.state, AttemptState::Closed);
     assert_eq!(attempt.decision.host().unwrap().as_str(), "one");
-    let Some(LogReference::Inline(log)) = attempt.outcome.unwrap().log else { panic!("no log") };
-    assert_eq!(log.0.as_ref(), b"hello\n");
+    let log = attempt.outcome.unwrap().log.unwrap();
+    let page = stage.logs.read(&log, &LogQuery::from_start()).await.unwrap();
+    assert_eq!(page.records[0].bytes.as_ref(), b"hello\n");
     dispatcher.abort();
 }
 

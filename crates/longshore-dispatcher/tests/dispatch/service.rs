@@ -6,12 +6,12 @@ use longshore_dispatcher::{DrainMode, Longshore};
 use serde_json::json;
 use std::sync::Arc;
 
-use crate::stage::{Logs, Stage};
+use crate::stage::Stage;
 
 async fn service(stage: &Stage) -> Longshore {
     Longshore::builder()
         .store(Arc::new(stage.store.clone()))
-        .logs(Arc::new(Logs))
+        .logs(Arc::new(stage.logs.clone()))
         .router(stage.router())
         .clock(Arc::clone(&stage.clock))
         .start()

@@ -1,44 +1,19 @@
 //! A store, a place to run, and dispatchers.
 
 use longshore_core::{
-    Clock, ContainerExecutor, ContainerJob, ExecutionHandle, ExecutionHost, ExecutorContext, JobId, JobTemplate,
-    LogPage, LogQuery, Result, Timestamp, TokioClock, async_trait,
+    Clock, ContainerJob, ExecutionHost, ExecutorContext, JobId, JobTemplate, Result, Timestamp, TokioClock,
     route::{RoutedHost, Router, RoutingTable},
 };
-use longshore_dispatcher::{Dispatcher, LogKeeper, Parts, SavedLog, Settings};
+use longshore_dispatcher::{Dispatcher, Parts, Settings};
 use longshore_mock::{MockConfig, MockExecutor, MockProvider};
-use longshore_store::{AttemptRecord, JobRecord, JobStore, LogBytes, LogReference, MemoryStore, Submission};
+use longshore_store::{AttemptRecord, JobRecord, JobStore, LogStore, MemoryStore, Submission};
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
-
-/// Keeps logs with the attempts.
-#[derive(Debug)]
-pub(crate) struct Logs;
-
-#[async_trait]
-impl LogKeeper for Logs {
-    async fn save(
-        &self,
-        executor: &dyn ContainerExecutor,
-        handle: &ExecutionHandle,
-        _: Option<u64>,
-    ) -> Result<SavedLog> {
-        let mut bytes = Vec::new();
-        let mut query = LogQuery::from_start();
-        loop {
-            let LogPage { records, next, ended, .. } = executor.get_logs(handle, &query).await?;
-            records.iter().for_each(|record| bytes.extend_from_slice(&record.bytes));
-            if ended.is_some() {
-                return Ok(SavedLog::new(LogReference::Inline(LogBytes(bytes.into())), None));
-            }
-            query = LogQuery::after(next).waiting(Duration::from_secs(1));
-        }
-    }
-}
 
 pub(crate) struct Stage {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) store: MemoryStore,
+    pub(crate) logs: LogStore,
     pub(crate) providers: Vec<MockProvider>,
     pub(crate) lost_after: Duration,
     hosts: Vec<ExecutionHost>,
@@ -55,7 +30,14 @@ impl Stage {
             ExecutionHost::builder().name(name.parse().unwrap()).executor_type("mock".parse().unwrap()).build()
         };
         let lost_after = Duration::from_secs(7 * 24 * 3600);
-        Self { hosts: names.map(host).collect(), clock, store: MemoryStore::new(), providers, lost_after }
+        Self {
+            hosts: names.map(host).collect(),
+            clock,
+            store: MemoryStore::new(),
+            logs: LogStore::in_memory(),
+            providers,
+            lost_after,
+        }
     }
 
     pub(crate) fn limited(mut self, most: u32) -> Self {
@@ -79,7 +61,7 @@ impl Stage {
     pub(crate) fn dispatcher(&self) -> Dispatcher {
         Dispatcher::new(Parts {
             store: Arc::new(self.store.clone()),
-            logs: Arc::new(Logs),
+            logs: Arc::new(self.logs.clone()),
             router: self.router(),
             clock: Arc::clone(&self.clock),
             settings: Settings::builder().owner("test".parse().unwrap()).lost_after(self.lost_after).build(),

@@ -1,0 +1,34 @@
+//! What is told to whoever reads the program's log.
+
+use longshore_core::Error;
+use longshore_store::{Change, SessionId};
+
+/// Something does not work now, and is tried again.
+pub(crate) fn trouble(error: &Error, what: &'static str) {
+    tracing::warn!(error = %error.chain(), "{what}");
+}
+
+/// Something went another way than usual.
+pub(crate) fn note(error: &Error, what: &'static str) {
+    tracing::info!(error = %error.chain(), "{what}");
+}
+
+/// Something that happens all the time.
+pub(crate) fn detail(error: &Error, what: &'static str) {
+    tracing::debug!(error = %error.chain(), "{what}");
+}
+
+/// An attempt has moved, and that is stored. The span around it tells which one.
+pub(crate) fn stored(change: &Change) {
+    tracing::debug!(change = change.effect().kind, "stored");
+}
+
+/// A session was opened.
+pub(crate) fn opened(session: SessionId) {
+    tracing::info!(%session, "session opened");
+}
+
+/// What became of an attempt can't be proven.
+pub(crate) fn lost(why: &str) {
+    tracing::warn!(why, "lost");
+}
