@@ -2,6 +2,7 @@
 //! as a line for people on stderr and as a line of JSON on stdout.
 
 mod cases;
+mod cloudrun;
 mod embedded;
 mod ours;
 mod raw;
@@ -27,6 +28,8 @@ enum Case {
     Embedded,
     /// The router's decisions; needs no engine.
     Routing,
+    /// Calls, bytes and memory of jobs on Cloud Run, against a fake of it; needs no engine.
+    Cloudrun,
 }
 
 /// Measures Longshore's Docker executor side by side with the engine's bare API, its embedded executor with both and with runc, and its router.
@@ -43,6 +46,9 @@ struct Options {
     /// With so many rules.
     #[arg(long, hide = true, default_value_t = 100)]
     rules: usize,
+    /// Is the fake of Cloud Run for another one of this program.
+    #[arg(long, hide = true)]
+    serve_cloudrun: bool,
 }
 
 fn main() -> Result<()> {
@@ -51,16 +57,23 @@ fn main() -> Result<()> {
 }
 
 async fn run(options: Options) -> Result<()> {
+    if options.serve_cloudrun {
+        return cloudrun::serve(out).await;
+    }
     if let Some(decisions) = options.count {
         return routing::count(options.rules, decisions).await;
     }
-    let all = [Case::Launch, Case::Width, Case::Logs, Case::Security, Case::Embedded, Case::Routing];
+    let all = [Case::Launch, Case::Width, Case::Logs, Case::Security, Case::Embedded, Case::Routing, Case::Cloudrun];
     let wanted: Vec<Case> =
         all.into_iter().filter(|case| options.cases.is_empty() || options.cases.contains(case)).collect();
     if wanted.contains(&Case::Routing) {
         measure_routing(options.pairs).await?;
     }
-    let with_engine: Vec<Case> = wanted.into_iter().filter(|case| *case != Case::Routing).collect();
+    if wanted.contains(&Case::Cloudrun) {
+        measure_cloudrun().await?;
+    }
+    let without = [Case::Routing, Case::Cloudrun];
+    let with_engine: Vec<Case> = wanted.into_iter().filter(|case| !without.contains(case)).collect();
     if with_engine.is_empty() {
         return Ok(());
     }
@@ -80,6 +93,14 @@ async fn measure_routing(pairs: usize) -> Result<()> {
     print(&routing::growth(pairs).await?)?;
     print(&routing::interpreter(pairs).await?)?;
     print(&routing::contention(pairs).await?)
+}
+
+async fn measure_cloudrun() -> Result<()> {
+    for cost in cloudrun::costs().await? {
+        say(&cost.to_string());
+        out(&serde_json::to_value(&cost)?)?;
+    }
+    Ok(())
 }
 
 async fn measure(bench: &Bench, case: Case) -> Result<()> {
@@ -102,7 +123,7 @@ async fn measure(bench: &Bench, case: Case) -> Result<()> {
         }
         Case::Security => print(&bench.security().await?),
         Case::Embedded => measure_embedded(bench).await,
-        Case::Routing => Ok(()),
+        Case::Routing | Case::Cloudrun => Ok(()),
     }
 }
 

@@ -5,6 +5,7 @@
 //!
 //! | feature | executor |
 //! |---|---|
+//! | `cloudrun` | [`cloudrun`](https://docs.rs/longshore-cloudrun): Google Cloud Run Jobs |
 //! | `docker` | [`docker`](https://docs.rs/longshore-docker): a local or remote Docker Engine, or Podman's service |
 //! | `embedded` | [`embedded`](https://docs.rs/longshore-embedded): containers of this machine without a daemon; Linux only |
 //! | `mock` | [`mock`](https://docs.rs/longshore-mock): scripted, in memory, for tests |
@@ -17,6 +18,8 @@
 
 pub use longshore_core::*;
 
+#[cfg(feature = "cloudrun")]
+pub use longshore_cloudrun as cloudrun;
 #[cfg(feature = "config")]
 pub use longshore_config as config;
 #[cfg(feature = "dispatcher")]
@@ -36,6 +39,10 @@ pub use longshore_store as store;
 #[must_use]
 pub fn registry() -> ExecutorRegistry {
     let mut registry = ExecutorRegistry::new();
+    #[cfg(feature = "cloudrun")]
+    cloudrun::register(&mut registry);
+    #[cfg(not(feature = "cloudrun"))]
+    absent(&mut registry, "cloudrun", "the feature `cloudrun` of longshore");
     #[cfg(feature = "docker")]
     docker::register(&mut registry);
     #[cfg(not(feature = "docker"))]
@@ -57,7 +64,13 @@ pub fn registry() -> ExecutorRegistry {
     registry
 }
 
-#[cfg(not(all(feature = "docker", feature = "embedded", feature = "mock", target_os = "linux")))]
+#[cfg(not(all(
+    feature = "cloudrun",
+    feature = "docker",
+    feature = "embedded",
+    feature = "mock",
+    target_os = "linux"
+)))]
 fn absent(registry: &mut ExecutorRegistry, kind: &str, added_by: &'static str) {
     if let Ok(kind) = kind.parse() {
         registry.tell_absent(kind, added_by);

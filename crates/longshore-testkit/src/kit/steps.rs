@@ -7,7 +7,7 @@ use longshore_core::{
 
 use super::{
     case::{Case, Execution},
-    failure::{CaseResult, Halt, holds, refused, same},
+    failure::{CaseResult, Halt, holds, refused, same, same_bytes},
     log::{Log, Reader},
 };
 
@@ -191,6 +191,17 @@ impl Case {
             holds(left.is_empty(), format!("nothing is left behind; found: {left:?}"))?;
         }
         self.never_started(self.executor.as_ref(), request).await
+    }
+
+    /// Requires that the output is what the program wrote. An executor that keeps lines of text, and not bytes, may give
+    /// a last line the break that it lacks.
+    #[track_caller]
+    pub(crate) fn same_output(&self, what: &str, found: &[u8], expected: &[u8]) -> CaseResult {
+        let keeps_lines = !self.has(Capability::BinaryLogs) && !expected.ends_with(b"\n");
+        if keeps_lines && found.strip_suffix(b"\n") == Some(expected) {
+            return Ok(());
+        }
+        same_bytes(what, found, expected)
     }
 
     /// What a complete log is called here: an executor that may change bytes can't call any log complete.

@@ -54,7 +54,7 @@ async fn binary_output_is_kept_byte_for_byte(case: &Case) -> CaseResult {
 
 async fn a_last_line_without_newline_survives(case: &Case) -> CaseResult {
     let log = case.run(["print first", "put last"]).await?.log;
-    same_bytes("stdout", &log.stdout, b"first\nlast")?;
+    case.same_output("stdout", &log.stdout, b"first\nlast")?;
     case.complete(&log.completeness()?)
 }
 

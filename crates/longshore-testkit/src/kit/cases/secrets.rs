@@ -8,7 +8,7 @@ use std::{fmt::Debug, io::Write};
 use super::demands::undeclared;
 use crate::kit::{
     case::{Case, Execution},
-    failure::{CaseResult, holds, refused, same_bytes},
+    failure::{CaseResult, holds, refused},
     traces::Traces,
 };
 
@@ -162,7 +162,7 @@ async fn a_files_bytes_are_kept(case: &Case) -> CaseResult {
     let execution = case.launch_template(template).await?;
     let finished = case.finish(execution).await?;
     finished.exited(0)?;
-    same_bytes("the secret that the job reads", &finished.log.stdout, canary.value.as_bytes())
+    case.same_output("the secret that the job reads", &finished.log.stdout, canary.value.as_bytes())
 }
 
 async fn a_variable_is_announced_to_be_readable(case: &Case) -> CaseResult {

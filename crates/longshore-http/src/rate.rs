@@ -1,0 +1,166 @@
+//! How often an account may be asked, counted by all who ask for it.
+
+use jiff::Timestamp;
+use longshore_core::{Clock, clock::later, clock::since};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
+    time::Duration,
+};
+
+/// So many requests in so much time, and so many of them at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    requests: u32,
+    period: Duration,
+    burst: u32,
+}
+
+impl Rate {
+    /// So many requests in a minute, of which a tenth may come at once.
+    #[must_use]
+    pub const fn per_minute(requests: u32) -> Self {
+        let requests = if requests == 0 { 1 } else { requests };
+        Self { requests, period: Duration::from_secs(60), burst: requests.div_ceil(10) }
+    }
+
+    /// The same with so many at once.
+    #[must_use]
+    pub const fn with_burst(mut self, burst: u32) -> Self {
+        self.burst = if burst == 0 { 1 } else { burst };
+        self
+    }
+
+    fn spacing(self) -> Duration {
+        self.period / self.requests
+    }
+}
+
+/// Hands out the moments at which requests may be sent, in the order in which they are asked for.
+pub struct RateLimit {
+    rate: Rate,
+    clock: Arc<dyn Clock>,
+    /// When the next request may be sent that finds everything used up.
+    next: Mutex<Timestamp>,
+}
+
+impl fmt::Debug for RateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLimit").field("rate", &self.rate).finish_non_exhaustive()
+    }
+}
+
+type Shared = Mutex<HashMap<String, Weak<RateLimit>>>;
+
+impl RateLimit {
+    /// A limit of its own.
+    #[must_use]
+    pub fn new(rate: Rate, clock: Arc<dyn Clock>) -> Self {
+        Self { rate, clock, next: Mutex::new(Timestamp::MIN) }
+    }
+
+    /// The limit of this name, which all who know the name share while one of them lives: the first one decides its
+    /// rate and its clock. The name says whose quota it is: the API's address and the account.
+    #[must_use]
+    pub fn shared(name: &str, rate: Rate, clock: &Arc<dyn Clock>) -> Arc<Self> {
+        static SHARED: OnceLock<Shared> = OnceLock::new();
+        let mut limits = SHARED.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+        limits.retain(|_, limit| limit.strong_count() > 0);
+        if let Some(limit) = limits.get(name).and_then(Weak::upgrade) {
+            return limit;
+        }
+        let limit = Arc::new(Self::new(rate, Arc::clone(clock)));
+        limits.insert(name.to_owned(), Arc::downgrade(&limit));
+        limit
+    }
+
+    /// Waits until one more request may be sent. False, at once, when that would be after `until`: nothing is used up
+    /// then. A dropped wait uses its place up.
+    pub async fn admit(&self, until: Timestamp) -> bool {
+        let Some(at) = self.reserve(until) else { return false };
+        let wait = since(at, self.clock.now());
+        if !wait.is_zero() {
+            self.clock.sleep(wait).await;
+        }
+        true
+    }
+
+    /// The server has had enough: nobody is admitted for so long.
+    pub fn pause(&self, pause: Duration) {
+        let full = self.rate.spacing() * (self.rate.burst - 1);
+        let resumed = later(later(self.clock.now(), pause), full);
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        *next = (*next).max(resumed);
+    }
+
+    fn reserve(&self, until: Timestamp) -> Option<Timestamp> {
+        let spacing = self.rate.spacing();
+        let now = self.clock.now();
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = (*next).max(now);
+        // Whoever has used up less than a burst goes at once.
+        let at = now.max(earlier(slot, spacing * (self.rate.burst - 1)));
+        if at > until {
+            return None;
+        }
+        *next = later(slot, spacing);
+        Some(at)
+    }
+}
+
+fn earlier(time: Timestamp, by: Duration) -> Timestamp {
+    jiff::SignedDuration::try_from(by).ok().and_then(|by| time.checked_sub(by).ok()).unwrap_or(Timestamp::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use longshore_core::TokioClock;
+
+    fn clock() -> Arc<dyn Clock> {
+        Arc::new(TokioClock::starting_at(Timestamp::UNIX_EPOCH))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_goes_at_once_and_the_rest_in_their_time() {
+        let clock = clock();
+        let limit = RateLimit::new(Rate::per_minute(60).with_burst(5), Arc::clone(&clock));
+        let begun = clock.now();
+        let mut waited = Vec::new();
+        for _ in 0..8 {
+            assert!(limit.admit(Timestamp::MAX).await);
+            waited.push(since(clock.now(), begun).as_secs());
+        }
+        assert_eq!(waited, [0, 0, 0, 0, 0, 1, 2, 3]);
+        tokio::time::advance(Duration::from_secs(100)).await;
+        let resumed = clock.now();
+        for _ in 0..6 {
+            assert!(limit.admit(Timestamp::MAX).await);
+        }
+        assert_eq!(since(clock.now(), resumed).as_secs(), 1, "no more than a burst is saved up");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_place_beyond_the_deadline_is_not_taken() {
+        let clock = clock();
+        let limit = RateLimit::new(Rate::per_minute(60).with_burst(1), Arc::clone(&clock));
+        assert!(limit.admit(clock.now()).await);
+        for _ in 0..5 {
+            assert!(!limit.admit(clock.now()).await);
+        }
+        assert!(limit.admit(later(clock.now(), Duration::from_secs(1))).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_know_the_name_share_the_limit_and_a_pause() {
+        let clock = clock();
+        let rate = Rate::per_minute(600).with_burst(10);
+        let (one, other) = (RateLimit::shared("here", rate, &clock), RateLimit::shared("here", rate, &clock));
+        assert!(Arc::ptr_eq(&one, &other) && !Arc::ptr_eq(&one, &RateLimit::shared("there", rate, &clock)));
+        one.pause(Duration::from_secs(20));
+        let begun = clock.now();
+        assert!(other.admit(Timestamp::MAX).await);
+        assert_eq!(since(clock.now(), begun).as_secs(), 20);
+    }
+}
