@@ -216,7 +216,7 @@ async fn the_executor_and_its_settings() {
     refused(&[
         (&["--owner", "Me"], &broken("--owner", "Me", OWNER)),
         (&["--executor", "a b"], &broken("--executor", "a b", OWNER)),
-        (&["--executor", "nope"], "there is no executor `nope` in this program; available: docker, embedded, mock"),
+        (&["--executor", "nope"], "there is no executor `nope` in this program; available: cloudrun, docker, embedded, mock"),
         (&["--executor-config", "hunter2"], &broken("--executor-config", "(not shown)", form)),
         (&["--executor-config", "frobnicate=hunter2"], &broken("--executor-config", "frobnicate", settings)),
         (&["--allow", "host_network=maybe"], &broken("--allow", "host_network", "it takes true or false; see `longshore schema allow`")),

@@ -4,17 +4,23 @@
 
 mod bad_input;
 mod bench;
+mod databases;
+mod desk;
+mod dispatching;
 mod embedded;
 mod exit_codes;
 mod faults;
+mod jobs;
 mod keep;
 mod options;
 mod output;
 mod plan;
 mod program;
+mod recorded;
 mod refusals;
 mod routed;
 mod signals;
+mod templates;
 mod terminal;
 mod variables;
 
@@ -26,17 +32,22 @@ fn main() -> ExitCode {
     let nothing: Needs = || Box::pin(async { Ok(()) });
     suite::main(&[
         ("bad_input", nothing, bad_input::TESTS),
+        ("databases", nothing, databases::TESTS),
+        ("dispatching", nothing, dispatching::TESTS),
         ("embedded", nothing, embedded::TESTS),
         ("embedded_on_engine", engine, embedded::ON_ENGINE),
         ("exit_codes", engine, exit_codes::TESTS),
         ("faults", engine, faults::TESTS),
+        ("jobs", nothing, jobs::TESTS),
         ("keep", engine, keep::TESTS),
         ("options", engine, options::TESTS),
         ("output", engine, output::TESTS),
         ("plan", engine, plan::TESTS),
+        ("recorded", nothing, recorded::TESTS),
         ("refusals", engine, refusals::TESTS),
         ("routed", engine, routed::TESTS),
         ("signals", engine, signals::TESTS),
+        ("templates", nothing, templates::TESTS),
         ("terminal", engine, terminal::TESTS),
         ("variables", engine, variables::TESTS),
     ])

@@ -9,10 +9,22 @@ use std::path::PathBuf;
 
 use crate::{help, values::Suggested};
 
+mod jobs;
+mod operate;
+mod store;
+mod templates;
+
+pub(crate) use jobs::{
+    ChangeArgs, JobsCommand, ListArgs, LogsArgs, RetryArgs, RetryJobArgs, ShowArgs, SubmitArgs, WaitArgs,
+};
+pub(crate) use operate::{CleanupArgs, DispatchArgs, PauseArgs};
+pub(crate) use store::{DbCommand, StoreArgs};
+pub(crate) use templates::TemplatesCommand;
+
 /// Runs a container job to completion, wherever it is to run.
 #[derive(Parser)]
 #[command(name = "longshore", version, arg_required_else_help = true, max_term_width = 110)]
-#[command(after_help = help::START, subcommand_value_name = "COMMAND", disable_help_subcommand = true)]
+#[command(after_help = help::START, after_long_help = help::START_LONG, subcommand_value_name = "COMMAND", disable_help_subcommand = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -29,9 +41,33 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Run(Box<RunArgs>),
 
+    Submit(Box<SubmitArgs>),
+
+    /// Looks at jobs and changes what becomes of them
+    Jobs {
+        #[command(subcommand)]
+        command: Box<JobsCommand>,
+    },
+
+    Dispatch(Box<DispatchArgs>),
+
+    Cleanup(Box<CleanupArgs>),
+
+    /// Looks after the database of jobs
+    Db {
+        #[command(subcommand)]
+        command: DbCommand,
+    },
+
+    /// Looks after the templates that are kept in the database
+    Templates {
+        #[command(subcommand)]
+        command: TemplatesCommand,
+    },
+
     Route(Box<RouteArgs>),
 
-    /// Looks at the configured hosts
+    /// Looks at the configured hosts, and pauses them
     Hosts {
         #[command(subcommand)]
         command: HostsCommand,
@@ -82,6 +118,13 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) job: JobArgs,
     #[command(flatten)]
+    pub(crate) store: StoreArgs,
+
+    /// Does not record the job: `longshore jobs` won't know of it, and nobody goes on with it when this program dies
+    #[arg(long, conflicts_with_all = ["database", "logs"])]
+    pub(crate) no_record: bool,
+
+    #[command(flatten)]
     pub(crate) report: ReportArgs,
 }
 
@@ -98,7 +141,7 @@ pub(crate) struct JobArgs {
     #[arg(required_unless_present_any = ["file", "template"], trailing_var_arg = true, value_names = ["IMAGE", "COMMAND"])]
     pub(crate) image_and_command: Vec<String>,
 
-    /// A template of the configuration to begin from; options win over it
+    /// A template to begin from, of the configuration or else of the database (`longshore templates`); options win over it
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub(crate) template: Option<String>,
 
@@ -156,9 +199,10 @@ pub(crate) struct PlaceArgs {
     #[arg(long, value_name = "OPTION", allow_hyphen_values = true)]
     pub(crate) executor_option: Vec<String>,
 
-    /// The installation that owns what is created
-    #[arg(long, value_name = "NAME", default_value = "local", allow_hyphen_values = true)]
-    pub(crate) owner: String,
+    /// The installation that owns what is created; by default that of the database in which the job is recorded, and
+    /// `local` where it is not
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
+    pub(crate) owner: Option<String>,
 }
 
 #[derive(Args, Clone)]
@@ -222,8 +266,8 @@ pub(crate) struct RouteArgs {
     pub(crate) executor: Option<String>,
 
     /// Whose jobs count against the limits of hosts, as for `run`
-    #[arg(long, value_name = "NAME", default_value = "local", allow_hyphen_values = true)]
-    pub(crate) owner: String,
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
+    pub(crate) owner: Option<String>,
 
     #[command(flatten)]
     pub(crate) configuration: ConfigurationArgs,
@@ -256,6 +300,22 @@ pub(crate) enum HostsCommand {
         limit: String,
 
         /// Prints the findings as JSON
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// Pauses hosts: nothing new is launched there, and what runs goes on
+    Pause(PauseArgs),
+
+    /// Ends the pause of hosts, or that of everything
+    Resume(PauseArgs),
+
+    /// Lists the pauses in force
+    Paused {
+        #[command(flatten)]
+        store: StoreArgs,
+
+        /// Prints them as JSON
         #[arg(long)]
         json: bool,
     },

@@ -26,6 +26,18 @@ pub(crate) fn of_run(
     if code == 0 && !delivered { FAILED } else { code }
 }
 
+/// After a job that others have run: as after a run, and for one that never was as well.
+pub(crate) fn of_job(status: JobStatus, termination: Option<&Termination>) -> u8 {
+    let ended_so = termination.filter(|end| end.job_status() == status);
+    match (status, ended_so) {
+        (_, Some(_)) => of_run(status, ended_so, true, None),
+        (JobStatus::Completed, None) => 0,
+        (JobStatus::TimedOut, None) => TIMED_OUT,
+        (JobStatus::Cancelled, None) => signalled(Signal::INT),
+        _ => FAILED,
+    }
+}
+
 /// After a run that could not be taken to its end.
 pub(crate) fn of_error(error: &Error, asked: Option<Signal>) -> u8 {
     match (asked, error.kind()) {
@@ -118,6 +130,24 @@ mod tests {
         assert_eq!(of_run(JobStatus::Failed, Some(&end(4)), false, None), 4);
         assert_eq!(of_run(JobStatus::Lost, None, true, None), 125);
         assert_eq!(of_run(JobStatus::Lost, Some(&end(0)), true, None), 125);
+    }
+
+    #[test]
+    fn a_job_that_never_ran_has_a_code_as_well() {
+        let end = Termination::new(Cause::Exited { code: 4 }, Evidence::complete());
+        let cases = [
+            (JobStatus::Failed, Some(&end), 4),
+            (JobStatus::Cancelled, Some(&end), 130),
+            (JobStatus::Lost, Some(&end), 125),
+            (JobStatus::Failed, None, 125),
+            (JobStatus::Lost, None, 125),
+            (JobStatus::TimedOut, None, 124),
+            (JobStatus::Cancelled, None, 130),
+            (JobStatus::Completed, None, 0),
+        ];
+        for (status, termination, expected) in cases {
+            assert_eq!(of_job(status, termination), expected, "{status}");
+        }
     }
 
     #[test]

@@ -19,6 +19,37 @@ Examples:
   longshore route --user ann --group premium --json tool
   longshore route --offline --template import";
 
+/// How to call `submit`.
+pub(crate) const SUBMIT_USAGE: &str = "longshore submit [OPTIONS] IMAGE [-- COMMAND...]
+       longshore submit [OPTIONS] --template NAME [-- COMMAND...]
+       longshore submit [OPTIONS] --file FILE [-- COMMAND...]";
+
+/// After the help of `submit`.
+pub(crate) const SUBMIT: &str = "\
+Examples:
+  longshore submit alpine -- echo hello
+  longshore submit --idempotency-key order-17 --retries 3 tool:1.2
+  longshore jobs wait \"$(longshore submit alpine -- true)\"";
+
+/// After the help of `dispatch`, and in its manual page.
+pub(crate) const DISPATCH: &str = "\
+Signals:
+  SIGTERM, Ctrl-C  hands over: what runs goes on, and the next
+                   dispatcher takes it over; or as --drain or
+                   --stop-jobs say. A second one ends at once,
+                   which loses nothing either
+  SIGHUP           reads the configuration again
+
+Exit codes:
+  0      it was stopped, or with --once had nothing left to do
+  125    it could not begin, or the database refused it
+  128+n  a second signal n ended it at once
+
+Examples:
+  longshore dispatch
+  longshore dispatch --once --database jobs.db
+  longshore dispatch --max-jobs 200 --metrics 127.0.0.1:9464";
+
 /// How to call `run`.
 pub(crate) const RUN_USAGE: &str = "longshore run [OPTIONS] IMAGE [-- COMMAND...]
        longshore run [OPTIONS] IMAGE COMMAND...
@@ -27,6 +58,24 @@ pub(crate) const RUN_USAGE: &str = "longshore run [OPTIONS] IMAGE [-- COMMAND...
 
 /// After the list of commands.
 pub(crate) const START: &str = "Begin with: longshore run alpine -- echo hello";
+
+/// After the long help of the program, and in its manual page.
+pub(crate) const START_LONG: &str = "\
+Begin with: longshore run alpine -- echo hello
+
+Exit codes of all commands:
+  0      done; nothing is wrong
+  1      done, and something is: a host is ill, the configuration or
+         the database has problems, not every job could be changed,
+         not everything could be removed, no host takes the job
+  2      `route`: not now, the job would wait
+  124    a time limit passed
+  125    it could not be done: a wrong option, no such job, a database
+         that can't be opened; stderr says why, and what to do
+  128+n  signal n ended it
+  `run` and `jobs wait` end with the job's own code; `longshore run
+  --help` tells the others. Whatever could not be done changed
+  nothing, unless stderr says otherwise: it is safe to do it again.";
 
 /// After the short help of `run`.
 pub(crate) const RUN_SHORT: &str = "The exit code is the job's own; `longshore run --help` tells the others.";
@@ -88,9 +137,19 @@ Configuration:
   job whose host is full, or has asked to be left alone, waits, for
   as long as --start-timeout allows; Ctrl-C ends that.
 
+Records:
+  The job is recorded before it is launched: `longshore jobs` knows
+  it, and when this program dies the next `longshore dispatch` goes
+  on with it. A database that nobody has named and that can't be
+  opened is told of, and the job runs unrecorded. --no-record runs
+  it unrecorded in any case.
+
 Environment:
   LONGSHORE_CONFIG
       the configuration, as --config
+  LONGSHORE_DATABASE, LONGSHORE_LOGS
+      where jobs and their logs are kept, as --database and --logs;
+      a URL with a password belongs here, not among the options
   LONGSHORE_SECTION__KEY__KEY
       replaces a value of it: LONGSHORE_HOSTS__HOME__ENABLED=false
   DOCKER_HOST, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH

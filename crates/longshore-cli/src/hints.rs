@@ -27,6 +27,12 @@ pub(crate) fn of_error(asked: &Asked<'_>, error: &Error) -> Option<String> {
     let hint = match error.kind() {
         ErrorKind::Unavailable => return Some(of_unavailable(executor, error)),
         ErrorKind::ImageUnavailable => return Some(of_image(asked, error)),
+        _ if error.operation() == Some("heed_pauses") => {
+            "`longshore hosts resume` ends the pause, and `longshore hosts paused` lists those in force; --no-record leaves the database aside"
+        }
+        _ if error.operation() == Some("record") => {
+            "`longshore db check` looks at the database; --no-record runs the job without it"
+        }
         ErrorKind::Capacity if error.operation() == Some("route_job") => {
             "`longshore hosts check` tells what is wrong with each host, and what to do"
         }

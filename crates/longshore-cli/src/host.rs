@@ -6,10 +6,12 @@ use longshore::{
 };
 use schemars::schema_for;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, path::PathBuf};
 
 use crate::{
     args::PlaceArgs,
+    choice::DOCKER,
     job::Lookup,
     reader::Reader,
     settings::{Source, merge},
@@ -26,6 +28,7 @@ pub(crate) fn typed(
     kind: &str,
     image: Option<&ImageSource>,
     registry: &ExecutorRegistry,
+    lookup: &Lookup<'_>,
 ) -> Result<ExecutionHost> {
     let kind = reader.one("--executor", Some(kind));
     let kind: ExecutorType = kind.map_or_else(|| ExecutorType::new("unknown"), Ok)?;
@@ -33,7 +36,18 @@ pub(crate) fn typed(
     let config = config(reader, args, &kind, known);
     let mut allow = allow(reader, args)?;
     allow.image_folders.extend(image.and_then(ImageSource::local).map(|local| PathBuf::from(local.path())));
-    named(kind, allow, config)
+    let name = name(&kind, &config, lookup)?;
+    Ok(ExecutionHost::builder().name(name).executor_type(kind).executor_config(config).allow(allow).build())
+}
+
+/// The host of a kind that nothing is typed or configured of.
+///
+/// # Errors
+/// None, as long as the kind's name may be a host's.
+pub(crate) fn unconfigured(kind: &str, lookup: &Lookup<'_>) -> Result<ExecutionHost> {
+    let kind = ExecutorType::new(kind)?;
+    let name = name(&kind, &Value::Null, lookup)?;
+    Ok(ExecutionHost::builder().name(name).executor_type(kind).build())
 }
 
 /// The same host under another kind of executor, without settings of its own.
@@ -41,12 +55,32 @@ pub(crate) fn typed(
 /// # Errors
 /// None, as long as the kind's name may be a host's.
 pub(crate) fn beside(host: &ExecutionHost, kind: &str) -> Result<ExecutionHost> {
-    named(ExecutorType::new(kind)?, host.allow.clone(), Value::Null)
+    let kind = ExecutorType::new(kind)?;
+    let name = HostName::new(kind.as_str())?;
+    Ok(ExecutionHost::builder().name(name).executor_type(kind).allow(host.allow.clone()).build())
 }
 
-fn named(kind: ExecutorType, allow: Allow, config: Value) -> Result<ExecutionHost> {
-    let name = HostName::new(kind.as_str())?;
-    Ok(ExecutionHost::builder().name(name).executor_type(kind).executor_config(config).allow(allow).build())
+/// Where an engine usually is.
+const USUAL_ENGINES: [&str; 2] = ["unix:///var/run/docker.sock", "unix:///run/docker.sock"];
+
+/// The kind's name, and where something else is meant than by that alone, with a mark of what: whoever goes on with a
+/// recorded job must never ask another engine about it and take its answer for the truth.
+fn name(kind: &ExecutorType, config: &Value, lookup: &Lookup<'_>) -> Result<HostName> {
+    let has_address = config.get("host").is_some();
+    let engine = || lookup("DOCKER_HOST").and_then(|value| value.into_string().ok());
+    let engine = if kind.as_str() == DOCKER && !has_address { engine() } else { None };
+    let engine = engine.filter(|engine| !engine.is_empty() && !USUAL_ENGINES.contains(&engine.as_str()));
+    if config.is_null() && engine.is_none() {
+        return Ok(HostName::new(kind.as_str())?);
+    }
+    let mark = Sha256::digest(format!("{config}\n{}", engine.unwrap_or_default()));
+    let mark: String = mark.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    Ok(HostName::new(format!("{kind}-{mark}"))?)
+}
+
+/// Whether this program has a kind of executor.
+pub(crate) fn has(registry: &ExecutorRegistry, kind: &str) -> bool {
+    registry.kinds().any(|known| known.executor_type.as_str() == kind)
 }
 
 /// The host's own settings; nothing at all where none are given.
@@ -86,12 +120,12 @@ pub(crate) type Sections = BTreeMap<ExecutorType, Map<String, Value>>;
 /// any that this program has.
 pub(crate) fn options(
     reader: &mut Reader,
-    args: &PlaceArgs,
+    typed: &[String],
     registry: &ExecutorRegistry,
     only: Option<&ExecutorType>,
 ) -> Sections {
     let mut sections = Sections::new();
-    let typed = reader.each("--executor-option", &args.executor_option, |text| option(text, registry, only));
+    let typed = reader.each("--executor-option", typed, |text| option(text, registry, only));
     for (kind, new) in typed {
         merge(sections.entry(kind).or_default(), new);
     }
@@ -172,15 +206,15 @@ mod tests {
             executor_config: owned(config),
             executor_option: owned(options),
             allow: Vec::new(),
-            owner: "local".to_owned(),
+            owner: None,
         }
     }
 
     fn placed(args: &PlaceArgs) -> Result<(ExecutionHost, Sections)> {
         let mut reader = Reader::default();
         let kind = args.executor.as_deref().unwrap();
-        let host = typed(&mut reader, args, kind, None, &registry())?;
-        let options = options(&mut reader, args, &registry(), Some(&host.executor_type));
+        let host = typed(&mut reader, args, kind, None, &registry(), &|_| None)?;
+        let options = options(&mut reader, &args.executor_option, &registry(), Some(&host.executor_type));
         reader.finish().map(|_| (host, options))
     }
 
@@ -236,7 +270,7 @@ mod tests {
         let mut args = args("kind", &["init=true"], &[]);
         args.allow = vec![r#"image_folders=["/srv"]"#.to_owned()];
         let image: ImageSource = "oci:/layouts/tool:1".parse().unwrap();
-        let host = typed(&mut Reader::default(), &args, "kind", Some(&image), &registry()).unwrap();
+        let host = typed(&mut Reader::default(), &args, "kind", Some(&image), &registry(), &|_| None).unwrap();
         let folders = |host: &ExecutionHost| host.allow.image_folders.iter().cloned().collect::<Vec<_>>();
         assert_eq!(folders(&host), [PathBuf::from("/layouts/tool"), PathBuf::from("/srv")]);
         let other = beside(&host, "bare").unwrap();
@@ -280,6 +314,29 @@ mod tests {
         for option in ["--executor \"No/such\"", "--executor-config", "--executor-option"] {
             assert!(error.contains(option), "{option}: {error}");
         }
+    }
+
+    #[test]
+    fn another_engine_has_another_name() {
+        let name = |kind: &str, config: Value, engine: &str| {
+            let lookup = |_: &str| Some(OsString::from(engine));
+            super::name(&kind.parse().unwrap(), &config, &lookup).unwrap().to_string()
+        };
+        for engine in ["", "unix:///var/run/docker.sock", "unix:///run/docker.sock"] {
+            assert_eq!(name("docker", Value::Null, engine), "docker");
+        }
+        assert_eq!(name("embedded", Value::Null, "unix:///a"), "embedded");
+        let names = [
+            name("docker", Value::Null, "unix:///a"),
+            name("docker", Value::Null, "unix:///b"),
+            name("docker", json!({"host": "unix:///a"}), ""),
+            name("docker", json!({"host": "unix:///b"}), "unix:///a"),
+            name("embedded", json!({"a": 1}), ""),
+        ];
+        for (at, name) in names.iter().enumerate() {
+            assert!(name.contains('-') && !names[..at].contains(name), "{names:?}");
+        }
+        assert_eq!(names[3], name("docker", json!({"host": "unix:///b"}), "unix:///c"));
     }
 
     #[test]

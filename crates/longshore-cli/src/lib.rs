@@ -7,19 +7,23 @@ mod choice;
 mod commands;
 mod configuration;
 mod console;
+mod database;
 mod described;
 mod env_file;
 mod exit;
+mod fleet;
 mod help;
 mod hints;
 mod host;
 mod image;
 mod job;
+mod job_id;
 mod logging;
 mod output;
 mod place;
 mod progress;
 mod reader;
+mod recording;
 mod report;
 mod routing;
 mod settings;
@@ -34,6 +38,7 @@ use std::{
     process::ExitCode,
 };
 
+pub use commands::{CleanupResult, DatabaseReport, ImportReport, Orphan, SubmitReport};
 pub use report::{CleanupReport, ErrorReport, LogReport, RunReport, Timings};
 
 /// Runs the program with the given arguments, the first of which is its own name, and returns its exit code.

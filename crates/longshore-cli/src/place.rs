@@ -1,8 +1,9 @@
 //! Where a run takes place: on the host that the options describe, or where the configuration sends the job.
 
+use longshore::store::JobStore;
 use longshore::{
-    Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutionHost, ExecutorContext, ExecutorRegistry, Result,
-    StopLevel,
+    Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutionHost, ExecutorContext, ExecutorRegistry, Owner,
+    Result, StopLevel,
     clock::since,
     route::{RejectionKind, RouteDecision, RouteOutcome, StageKind, Target, Verdict},
 };
@@ -85,6 +86,27 @@ impl Place {
             Self::Typed { host, .. } => Some(&host.host),
             Self::EngineOrEmbedded { .. } | Self::Routed { .. } => None,
         }
+    }
+
+    /// Learns whose jobs count, and where people pause hosts.
+    ///
+    /// # Errors
+    /// `Capacity` when the only host is paused; as the database answers.
+    pub(crate) async fn heed(&mut self, owner: &Owner, store: Option<Arc<dyn JobStore>>) -> Result<()> {
+        let typed = match (&mut *self, &store) {
+            (Self::Routed { routing, .. }, _) => {
+                routing.heeding(owner.clone(), store);
+                return Ok(());
+            }
+            (_, None) => return Ok(()),
+            (Self::Typed { host, .. }, Some(store)) => (host, store),
+            (Self::EngineOrEmbedded { engine, .. }, Some(store)) => (engine, store),
+        };
+        let (host, store) = typed;
+        let pauses = store.pauses().await?;
+        let Some(pause) = routing::pause_of(&pauses, &host.host.name) else { return Ok(()) };
+        let message = format!("{} is paused {}; nothing was started", host.host.name, routing::in_words(pause));
+        Err(Error::new(ErrorKind::Capacity, message).with_operation("heed_pauses"))
     }
 
     fn clock(&self) -> &dyn Clock {

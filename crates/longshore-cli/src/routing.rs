@@ -1,11 +1,13 @@
 //! The configured hosts, asked what they are, and the router over them.
 
+use jiff::Timestamp;
+use longshore::store::{JobStore, Pause};
 use longshore::{
-    Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutionHost, ExecutorContext, ExecutorRegistry, Owner,
-    Result,
+    Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutionHost, ExecutorContext, ExecutorRegistry,
+    HostName, Owner, Result,
     config::Config,
     layers::{TimeoutLayer, Timeouts, TracingLayer},
-    route::{Route, RouteRequest, RoutedHost, Router, Target},
+    route::{Route, RouteDecision, RouteRequest, RoutedHost, Router, RoutingSnapshot, RoutingTable, Target},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -20,6 +22,7 @@ pub(crate) struct Routing {
     pub(crate) router: Router,
     clock: Arc<dyn Clock>,
     owner: Owner,
+    store: Option<Arc<dyn JobStore>>,
 }
 
 impl Routing {
@@ -30,13 +33,33 @@ impl Routing {
     pub(crate) fn new(config: &Config, registry: &ExecutorRegistry, owner: Owner) -> Result<Self> {
         let context = context();
         let table = config.table(|host| executor(host, registry, &context)).map_err(unusable)?;
-        Ok(Self { router: Router::new(table), clock: context.clock, owner })
+        Ok(Self { router: Router::new(table), clock: context.clock, owner, store: None })
+    }
+
+    /// The same, counting another owner's jobs, and heeding the pauses of a database.
+    pub(crate) fn heeding(&mut self, owner: Owner, store: Option<Arc<dyn JobStore>>) {
+        (self.owner, self.store) = (owner, store);
     }
 
     /// Asks the hosts what they are, and those with a limit how many of the owner's jobs run there.
     pub(crate) async fn look(&self, only: Option<&Target>) {
         self.router.discover(only, self.clock.as_ref(), PATIENCE).await;
         self.count(only).await;
+        self.pause().await;
+    }
+
+    /// Marks the hosts that people have paused.
+    async fn pause(&self) {
+        let Some(store) = &self.store else { return };
+        let pauses = match store.pauses().await {
+            Ok(pauses) => pauses,
+            Err(error) => return tracing::warn!(error = %error.chain(), "the pauses of hosts can't be read"),
+        };
+        for host in self.router.snapshot().table().hosts() {
+            if let Some(pause) = pause_of(&pauses, &host.host.name) {
+                self.router.update_host(&host.host.name, |state| state.paused = Some(in_words(pause)));
+            }
+        }
     }
 
     /// Counts the owner's jobs on the hosts with a limit.
@@ -81,6 +104,35 @@ impl Routing {
         let snapshot = self.router.snapshot();
         snapshot.table().hosts().iter().find(|host| host.host.name == *name).map(|host| host.host.clone())
     }
+}
+
+/// The pause that holds for a host, if one does.
+pub(crate) fn pause_of<'a>(pauses: &'a [Pause], host: &HostName) -> Option<&'a Pause> {
+    pauses.iter().find(|pause| pause.host.as_ref().is_none_or(|paused| paused == host))
+}
+
+/// Who has paused a host, and why.
+pub(crate) fn in_words(pause: &Pause) -> String {
+    let why = pause.request.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+    format!("by {}{why}", pause.request.by)
+}
+
+/// The decision for a host that whoever types has chosen.
+///
+/// # Errors
+/// When no table can be made of the host.
+pub(crate) fn named(
+    host: &ExecutionHost,
+    executor: &Arc<dyn ContainerExecutor>,
+    job: &ContainerJob,
+    now: Timestamp,
+) -> Result<RouteDecision> {
+    let routed = RoutedHost::new(host.clone(), Arc::clone(executor));
+    let table = RoutingTable::builder().hosts(vec![routed]).build()?;
+    let router = Router::new(table);
+    router.update(RoutingSnapshot::assuming_reachable);
+    let request = RouteRequest::new(job, now).bound_to(Target::Host(host.name.clone()));
+    Ok(router.route_job(&request).decision)
 }
 
 /// What executors are given here.

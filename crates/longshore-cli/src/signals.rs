@@ -36,8 +36,13 @@ impl Signals {
         })
     }
 
+    /// The same, but a hang-up means something else here.
+    pub(crate) fn without_hang_up(self) -> Self {
+        Self { hang_up: None, ..self }
+    }
+
     /// The next one. Cancel-safe.
-    async fn next(&mut self) -> Signal {
+    pub(crate) async fn next(&mut self) -> Signal {
         let hang_up = async {
             match &mut self.hang_up {
                 Some(signal) => signal.recv().await,

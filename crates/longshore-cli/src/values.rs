@@ -1,12 +1,12 @@
 //! How the texts of options are read: pure functions, each refusal with the rule.
 
 use clap::builder::{PossibleValue, TypedValueParser};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use longshore::{
-    ByteSize, LabelKey, LabelValue, Mount, MountSource, SecretBinding, SecretName, SecretReference, Tmpfs, Violation,
-    VolumeName,
+    ByteSize, JobStatus, LabelKey, LabelValue, Mount, MountSource, SecretBinding, SecretName, SecretReference, Tmpfs,
+    Violation, VolumeName,
 };
-use std::{ffi::OsStr, num::NonZeroU32, time::Duration};
+use std::{ffi::OsStr, num::NonZeroU32, str::FromStr, time::Duration};
 
 /// Takes any text, and names the usual ones to help pages and shell completion: the rule itself is core's.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +38,47 @@ pub(crate) fn time(text: &str) -> Result<Duration, Violation> {
     let friendly = if is_number { format!("{text}s") } else { text.to_owned() };
     let parsed: SignedDuration = friendly.parse().map_err(|_| wrong())?;
     Duration::try_from(parsed).map_err(|_| wrong())
+}
+
+/// A time as above, or a number of days: how long ago something was.
+pub(crate) fn age(text: &str) -> Result<Duration, Violation> {
+    let days = text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
+    match days {
+        Some(days) => Ok(Duration::from_secs(u64::from(days) * 24 * 3600)),
+        None => {
+            time(text).map_err(|wrong| Violation::new("time", text, format!("{}, or of days such as 30d", wrong.rule)))
+        }
+    }
+}
+
+/// A moment, or how long it is ago.
+pub(crate) fn moment(text: &str, now: Timestamp) -> Result<Timestamp, Violation> {
+    if let Ok(moment) = text.parse() {
+        return Ok(moment);
+    }
+    let wrong = || {
+        Violation::new(
+            "time",
+            text,
+            "write a time such as 2026-01-31T08:00:00Z, or how long ago it is, such as 2h or 3d",
+        )
+    };
+    let ago = SignedDuration::try_from(age(text).map_err(|_| wrong())?).map_err(|_| wrong())?;
+    now.checked_sub(ago).map_err(|_| wrong())
+}
+
+/// A job's status, in the words in which it is shown and stored.
+pub(crate) fn status(text: &str) -> Result<JobStatus, Violation> {
+    let stored = text.replace([' ', '-'], "_");
+    serde_json::from_value(stored.into()).map_err(|_| {
+        let rule = "use pending, launching, running, completed, failed, timed_out, cancelled or lost";
+        Violation::new("status", text, rule)
+    })
+}
+
+/// A whole number.
+pub(crate) fn number<T: FromStr>(text: &str) -> Result<T, Violation> {
+    text.parse().map_err(|_| Violation::new("number", text, "write a whole number"))
 }
 
 /// A whole number above zero.
@@ -117,6 +158,29 @@ mod tests {
         for text in ["", "-1s", "-1", "soon", "1d", "1 week", "1e3", "999999999999999999999h", "1.2.3", "."] {
             assert!(time(text).unwrap_err().rule.contains("number of seconds"), "{text}");
         }
+    }
+
+    #[test]
+    fn ages_may_be_days_and_moments_lie_back() {
+        assert_eq!(age("3d").unwrap(), Duration::from_secs(3 * 24 * 3600));
+        assert_eq!(age("90m").unwrap(), Duration::from_secs(5400));
+        for text in ["", "d", "-1d", "1.5d", "99999999999d", "1w"] {
+            assert!(age(text).unwrap_err().rule.contains("30d"), "{text}");
+        }
+        let now: Timestamp = "2026-03-01T00:00:00Z".parse().unwrap();
+        assert_eq!(moment("1d", now).unwrap().to_string(), "2026-02-28T00:00:00Z");
+        assert_eq!(moment("2026-01-31T08:00:00+01:00", now).unwrap().to_string(), "2026-01-31T07:00:00Z");
+        for text in ["", "yesterday", "2026-01-31"] {
+            assert!(moment(text, now).unwrap_err().rule.contains("how long ago"), "{text}");
+        }
+    }
+
+    #[test]
+    fn statuses_are_read_as_they_are_shown() {
+        for text in ["timed_out", "timed out", "timed-out"] {
+            assert_eq!(status(text).unwrap(), JobStatus::TimedOut);
+        }
+        assert!(status("done").unwrap_err().rule.contains("completed"));
     }
 
     #[test]

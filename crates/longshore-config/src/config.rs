@@ -121,12 +121,25 @@ impl Config {
         &self,
         build: impl FnMut(&ExecutionHost) -> Result<Arc<dyn ContainerExecutor>>,
     ) -> Result<RoutingTable, Problems> {
+        self.table_beside(&[], build)
+    }
+
+    /// The same with further hosts, for what runs there already. One with the name of a configured host is left out.
+    ///
+    /// # Errors
+    /// As [`table`](Self::table).
+    pub fn table_beside(
+        &self,
+        beside: &[RoutedHost],
+        build: impl FnMut(&ExecutionHost) -> Result<Arc<dyn ContainerExecutor>>,
+    ) -> Result<RoutingTable, Problems> {
         let mut report = Report::new(self.source.clone());
-        self.build(build, &mut report).ok_or_else(|| report.finish())
+        self.build(beside, build, &mut report).ok_or_else(|| report.finish())
     }
 
     pub(crate) fn build(
         &self,
+        beside: &[RoutedHost],
         mut build: impl FnMut(&ExecutionHost) -> Result<Arc<dyn ContainerExecutor>>,
         report: &mut Report,
     ) -> Option<RoutingTable> {
@@ -144,6 +157,7 @@ impl Config {
         if hosts.len() < self.hosts.len() {
             return None;
         }
+        hosts.extend(beside.iter().filter(|host| !self.hosts.contains_key(&host.host.name)).cloned());
         let table = RoutingTable::builder()
             .hosts(hosts)
             .rules(self.rules.clone())

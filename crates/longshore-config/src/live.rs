@@ -3,7 +3,7 @@
 use arc_swap::ArcSwap;
 use longshore_core::{
     Clock, ContainerExecutor, ExecutionHost, HostName, Result,
-    route::{Router, RoutingTable},
+    route::{RoutedHost, Router, RoutingTable},
 };
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use std::{
@@ -37,7 +37,8 @@ pub struct LiveConfig {
     loader: Loader,
     build: Box<Build>,
     clock: Arc<dyn Clock>,
-    router: Router,
+    router: Arc<Router>,
+    beside: Vec<RoutedHost>,
     config: ArcSwap<Config>,
     executors: Mutex<Executors>,
 }
@@ -56,11 +57,25 @@ impl LiveConfig {
         clock: Arc<dyn Clock>,
         build: impl Fn(&ExecutionHost) -> Result<Arc<dyn ContainerExecutor>> + Send + Sync + 'static,
     ) -> Result<Self, Problems> {
+        Self::open_beside(path, loader, clock, Vec::new(), build).await
+    }
+
+    /// The same with further hosts, which stay whatever the file says. One with the name of a configured host is left out.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_beside(
+        path: impl Into<PathBuf>,
+        loader: Loader,
+        clock: Arc<dyn Clock>,
+        beside: Vec<RoutedHost>,
+        build: impl Fn(&ExecutionHost) -> Result<Arc<dyn ContainerExecutor>> + Send + Sync + 'static,
+    ) -> Result<Self, Problems> {
         let path = path.into();
         let config = loader.read(&path)?;
-        let table = config.table(&build)?;
+        let table = config.table_beside(&beside, &build)?;
         let executors = executors_of(&table);
-        let router = Router::new(table);
+        let router = Arc::new(Router::new(table));
         router.discover(None, clock.as_ref(), PATIENCE).await;
         Ok(Self {
             path,
@@ -68,6 +83,7 @@ impl LiveConfig {
             build: Box::new(build),
             clock,
             router,
+            beside,
             config: ArcSwap::from_pointee(config),
             executors: Mutex::new(executors),
         })
@@ -75,8 +91,20 @@ impl LiveConfig {
 
     /// The router, which always has the version in force.
     #[must_use]
-    pub const fn router(&self) -> &Router {
+    pub fn router(&self) -> &Router {
         &self.router
+    }
+
+    /// The same router, to be shared.
+    #[must_use]
+    pub fn shared_router(&self) -> Arc<Router> {
+        Arc::clone(&self.router)
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The version in force.
@@ -93,7 +121,8 @@ impl LiveConfig {
     pub async fn reload(&self) -> Result<Arc<Config>, Problems> {
         let mut executors = self.executors.lock().await;
         let config = Arc::new(self.loader.read(&self.path)?);
-        let table = config.table(|host| kept(&executors, host).map_or_else(|| (self.build)(host), Ok))?;
+        let build = |host: &ExecutionHost| kept(&executors, host).map_or_else(|| (self.build)(host), Ok);
+        let table = config.table_beside(&self.beside, build)?;
         let fresh = table.hosts().iter().filter(|host| host.host.enabled && host.executor.facts().is_none());
         let asked = fresh.map(|host| async {
             tokio::select! {

@@ -81,7 +81,7 @@ impl Loader {
         let hosts = config.as_ref().map_or(0, |config| config.hosts().count());
         if let Some(config) = config {
             let was_good = !report.has_errors();
-            let table = config.build(build, &mut report).filter(|_| was_good);
+            let table = config.build(&[], build, &mut report).filter(|_| was_good);
             tests = table.map(|table| config.run_tests(&Arc::new(table))).unwrap_or_default();
             config.note_failures(&tests, &mut report);
         }

@@ -1,24 +1,26 @@
 //! Jobs as people write them in files: a template's fields, and what makes a job of them.
 
 use jiff::Timestamp;
-use longshore_core::{ContainerJob, JobId, JobTemplate, PreferredExecutor, Principal, suggestion};
+use longshore_core::{
+    ContainerJob, JobId, JobTemplate, PreferredExecutor, Principal, Priority, RetryPolicy, StoredDuration, suggestion,
+};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 /// A template as it is written: its name is the key that it stands under, and `env` may be a table.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct TemplateSection(Map<String, Value>);
 
-/// A job as it is written: what a template has, with `template` to begin from, `preferred_executor` and `created_by`.
+/// A job as it is written: what a template has, with `template` to begin from, and what makes a job of it.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct JobSpec(Map<String, Value>);
 
 /// The keys of a job's description that are no part of its template.
-const OWN_KEYS: [&str; 3] = ["template", "preferred_executor", "created_by"];
+const OWN_KEYS: [&str; 6] = ["template", "preferred_executor", "created_by", "priority", "retry", "queue_timeout"];
 
 /// A job that a file describes, before it is given an id.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,13 +32,19 @@ pub struct DescribedJob {
     pub preferred_executor: Option<PreferredExecutor>,
     /// Who asks for it.
     pub created_by: Option<Principal>,
+    /// How urgent it is.
+    pub priority: Option<Priority>,
+    /// After which ends it is run again.
+    pub retry: Option<RetryPolicy>,
+    /// How long it may wait for a place.
+    pub queue_timeout: Option<Duration>,
 }
 
 impl DescribedJob {
     /// A job of this template that anybody asks for, and that may run anywhere.
     #[must_use]
     pub const fn new(template: JobTemplate) -> Self {
-        Self { template, preferred_executor: None, created_by: None }
+        Self { template, preferred_executor: None, created_by: None, priority: None, retry: None, queue_timeout: None }
     }
 
     /// The job itself, asked for now.
@@ -52,6 +60,9 @@ impl DescribedJob {
             .created_at(now)
             .maybe_created_by(self.created_by)
             .maybe_preferred_executor(self.preferred_executor)
+            .priority(self.priority.unwrap_or_default())
+            .maybe_retry(self.retry)
+            .maybe_queue_timeout(self.queue_timeout)
             .build()
     }
 }
@@ -103,8 +114,15 @@ impl JobSpec {
         let preferred_executor =
             part(preferred_executor, "preferred_executor").unwrap_or_else(|found| kept(&mut wrong, found));
         let created_by = part(own("created_by"), "created_by").unwrap_or_else(|found| kept(&mut wrong, found));
+        let priority = part(own("priority"), "priority").unwrap_or_else(|found| kept(&mut wrong, found));
+        let retry = part(own("retry"), "retry").unwrap_or_else(|found| kept(&mut wrong, found));
+        let queue_timeout: Option<StoredDuration> =
+            part(own("queue_timeout"), "queue_timeout").unwrap_or_else(|found| kept(&mut wrong, found));
+        let queue_timeout = queue_timeout.map(|limit| limit.0);
         match template {
-            Some(template) if wrong.is_empty() => Ok(DescribedJob { template, preferred_executor, created_by }),
+            Some(template) if wrong.is_empty() => {
+                Ok(DescribedJob { template, preferred_executor, created_by, priority, retry, queue_timeout })
+            }
             _ => Err(wrong),
         }
     }
@@ -301,6 +319,9 @@ impl JsonSchema for JobSpec {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let wish = generator.subschema_for::<PreferredExecutor>();
         let principal = generator.subschema_for::<Principal>();
+        let priority = generator.subschema_for::<Priority>();
+        let retry = generator.subschema_for::<RetryPolicy>();
+        let queue_timeout = generator.subschema_for::<StoredDuration>();
         let mut schema = fields_schema(generator);
         schema.insert("description".to_owned(), "A job: a template's fields, and what makes a job of them.".into());
         if let Some(Value::Object(properties)) = schema.get_mut("properties") {
@@ -317,6 +338,9 @@ impl JsonSchema for JobSpec {
             properties.insert("template".to_owned(), template);
             properties.insert("preferred_executor".to_owned(), preferred);
             properties.insert("created_by".to_owned(), created_by);
+            for (key, schema) in [("priority", priority), ("retry", retry), ("queue_timeout", queue_timeout)] {
+                properties.insert(key.to_owned(), schema.to_value());
+            }
         }
         schema
     }

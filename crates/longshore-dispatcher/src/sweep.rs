@@ -4,7 +4,7 @@ use longshore_core::{
     ContainerExecutor, ErrorKind, LaunchToken, OwnedExecution, Owner, Result, StopReason, StopRequest, Timestamp,
     clock::{later, since},
 };
-use longshore_store::{AttemptState, JobStore};
+use longshore_store::{AttemptState, Change, JobStore, What};
 use std::{sync::Arc, time::Duration};
 
 use crate::scene::Scene;
@@ -52,14 +52,25 @@ pub async fn find_leftovers(
 /// # Errors
 /// As the executor answers.
 pub async fn remove_leftover(executor: &dyn ContainerExecutor, leftover: &Leftover) -> Result<()> {
-    let handle = &leftover.execution.handle;
+    put_down(executor, leftover).await?;
+    clear(executor, leftover).await
+}
+
+/// Stops a leftover, and says in words how it ended, where that is known.
+async fn put_down(executor: &dyn ContainerExecutor, leftover: &Leftover) -> Result<Option<String>> {
     let stop = StopRequest::new(StopReason::Cancelled, GRACE);
-    match executor.stop_job(handle, &stop).await {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) if error.kind() != ErrorKind::Unsupported => return Err(error),
-        _ => {}
+    match executor.stop_job(&leftover.execution.handle, &stop).await {
+        Ok(end) => Ok(Some(end.cause.to_string())),
+        Err(error) if [ErrorKind::NotFound, ErrorKind::Unsupported].contains(&error.kind()) => Ok(None),
+        Err(error) => Err(error),
     }
-    executor.cleanup(handle).await
+}
+
+async fn clear(executor: &dyn ContainerExecutor, leftover: &Leftover) -> Result<()> {
+    match executor.cleanup(&leftover.execution.handle).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        cleaned => cleaned,
+    }
 }
 
 /// Sweeps every host, at the beginning of the session and then now and again.
@@ -88,7 +99,13 @@ async fn sweep(scene: &Scene, executor: &dyn ContainerExecutor) -> Result<()> {
     for leftover in leftovers {
         let (token, known) = (leftover.execution.handle.token, leftover.known);
         tracing::warn!(%token, known, "removing what no attempt accounts for");
-        remove_leftover(executor, &leftover).await?;
+        let end = put_down(executor, &leftover).await?;
+        if known && let Some(end) = end {
+            // The evidence first: nobody can ask afterwards.
+            let note = What::Noted(format!("it was found later, and removed: {end}"));
+            scene.recorder.record(Change::new(token, scene.clock().now(), note)).await?;
+        }
+        clear(executor, &leftover).await?;
     }
     executor.collect(&settings.owner).await.map(drop)
 }

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use longshore_core::{ExecutionHandle, HostName, JobStatus, LaunchRequest, LaunchToken};
 
-use crate::{AttemptRecord, AttemptState, Charge, Outcome, WaitingFor};
+use crate::{AttemptRecord, AttemptState, Charge, Outcome, SessionId, WaitingFor};
 
 /// Something that happened to an attempt, told by its holder.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,6 +103,13 @@ impl Change {
 }
 
 impl Change {
+    /// Whether this session may tell it of an attempt in this state with this holder. Notes of closed attempts, which nobody
+    /// holds, may come from any session.
+    pub(crate) fn may_be_told(&self, by: SessionId, holder: Option<SessionId>, state: AttemptState) -> bool {
+        let is_late_note = matches!(self.what, What::Noted(_)) && state == AttemptState::Closed;
+        (is_late_note || holder == Some(by)) && self.effect().from.contains(&state)
+    }
+
     /// Whether the attempt shows that exactly this has happened already: it was told before, and the answer was lost.
     #[must_use]
     pub fn is_in(&self, attempt: &AttemptRecord) -> bool {

@@ -19,6 +19,7 @@ mod session;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod store;
+mod template;
 
 pub use archive::JobArchive;
 pub use attempt::{AttemptRecord, AttemptState, Charge, Intent, Outcome};
@@ -38,3 +39,4 @@ pub use session::{Beat, Held};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::JobStore;
+pub use template::SavedTemplate;

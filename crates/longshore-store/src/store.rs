@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use longshore_core::{HostName, JobId, LaunchToken, Owner, Result};
+use longshore_core::{HostName, JobId, JobName, LaunchToken, Owner, Result};
 use std::{fmt, sync::Arc};
 
 use crate::{
     AttemptRecord, AttemptState, Beat, Change, Claim, Claimed, Held, Intervention, JobArchive, JobEvent, JobQuery,
-    JobRecord, NewsStream, Pause, Placer, Request, SessionId, StatusCounts, Submission, Submitted,
+    JobRecord, NewsStream, Pause, Placer, Request, SavedTemplate, SessionId, StatusCounts, Submission, Submitted,
 };
 
 /// Where jobs, attempts and their history are kept, for people and for dispatchers, many of each.
@@ -61,6 +61,30 @@ pub trait JobStore: fmt::Debug + Send + Sync {
     /// # Errors
     /// As the store can be reached.
     async fn pauses(&self) -> Result<Vec<Pause>>;
+
+    /// Keeps a template under its name, in place of the former one of that name.
+    ///
+    /// # Errors
+    /// As the store can be reached.
+    async fn save_template(&self, saved: SavedTemplate) -> Result<()>;
+
+    /// Forgets the template of this name. Returns whether there was one.
+    ///
+    /// # Errors
+    /// As the store can be reached.
+    async fn remove_template(&self, name: &JobName) -> Result<bool>;
+
+    /// The template that is kept under this name.
+    ///
+    /// # Errors
+    /// `NotFound`, naming those that there are.
+    async fn template(&self, name: &JobName) -> Result<SavedTemplate>;
+
+    /// All templates that are kept, by name.
+    ///
+    /// # Errors
+    /// As the store can be reached.
+    async fn templates(&self) -> Result<Vec<SavedTemplate>>;
 
     /// A job.
     ///

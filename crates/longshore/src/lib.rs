@@ -11,7 +11,8 @@
 //! | `mock` | [`mock`](https://docs.rs/longshore-mock): scripted, in memory, for tests |
 //!
 //! The feature `dispatcher` adds durable jobs: [`Longshore`](https://docs.rs/longshore-dispatcher) for services, the
-//! `dispatcher` behind it and the `store` that keeps jobs; `sqlite` and `postgres` add stores that outlive the process.
+//! `dispatcher` behind it and the `store` that keeps jobs; `sqlite` and `postgres` add stores that outlive the process, and
+//! `s3`, `gcs` and `azure` places for logs that many machines share.
 //!
 //! The feature `rules` adds routing rules in CEL to the router; the feature `config` adds them with
 //! [`config`](https://docs.rs/longshore-config), which reads hosts, rules and budgets from `longshore.toml`.

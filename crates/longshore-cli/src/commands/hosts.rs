@@ -8,7 +8,7 @@ use longshore::{
 use serde::Serialize;
 use std::{fmt::Write, num::NonZeroU32, time::Duration};
 
-use super::print;
+use super::{pauses, print};
 use crate::{
     args::{ConfigurationArgs, HostsCommand},
     configuration, hints,
@@ -37,6 +37,9 @@ pub(crate) async fn hosts(command: &HostsCommand) -> Result<u8> {
             print(&if *json { json_line(&found).map_err(super::unwritable)? } else { told(&found) })?;
             Ok(if !found.is_empty() && found.iter().all(|look| look.good) { 0 } else { UNWELL })
         }
+        HostsCommand::Pause(args) => pauses::pause(args).await,
+        HostsCommand::Resume(args) => pauses::resume(args).await,
+        HostsCommand::Paused { store, json } => pauses::paused(store, *json).await,
     }
 }
 

@@ -1,14 +1,21 @@
 //! The commands, a file each.
 
+mod cleanup;
 mod completions;
 mod config;
+mod db;
+mod dispatch;
 mod executors;
 mod hosts;
+mod jobs;
 mod man;
+mod pauses;
 mod plan;
 mod route;
 mod run;
 mod schema;
+mod submit;
+mod templates;
 
 use longshore::{Error, Result};
 use std::{
@@ -17,12 +24,22 @@ use std::{
     path::PathBuf,
 };
 
+pub use cleanup::{CleanupResult, Orphan};
+pub use db::{DatabaseReport, ImportReport};
+pub use submit::SubmitReport;
+
 use crate::{args::Command, configuration, exit, text::clean};
 
 /// Does what was asked, and returns the program's exit code.
 pub(crate) fn execute(command: Command) -> u8 {
     let done = match command {
         Command::Run(args) => return run::run(&args),
+        Command::Submit(args) => waited(submit::submit(&args)),
+        Command::Jobs { command } => waited(jobs::jobs(&command)),
+        Command::Dispatch(args) => waited(dispatch::dispatch(&args)),
+        Command::Cleanup(args) => waited(cleanup::cleanup(&args)),
+        Command::Db { command } => waited(db::db(&command)),
+        Command::Templates { command } => waited(templates::templates(&command)),
         Command::Route(args) => waited(route::route(&args)),
         Command::Hosts { command } => waited(hosts::hosts(&command)),
         Command::Config { command } => config::config(&command),

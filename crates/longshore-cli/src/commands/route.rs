@@ -7,8 +7,8 @@ use longshore::{
 
 use super::{notice, own_folder, own_variable, print};
 use crate::{
-    args::RouteArgs,
-    configuration, described, env_file, job,
+    args::{RouteArgs, StoreArgs},
+    configuration, database, described, env_file, job,
     reader::Reader,
     routing::Routing,
     text::{clean_lines, json_line},
@@ -28,12 +28,16 @@ pub(crate) async fn route(args: &RouteArgs) -> Result<u8> {
     let loader = configuration::loader();
     let config = configuration::needed(&args.configuration, &loader)?;
     let mut reader = Reader::default();
-    let begun = described::begun(&mut reader, &args.job, &loader, Some(&config))?;
+    let begun = described::begun(&mut reader, &args.job, &loader, Some(&config), &StoreArgs::default()).await?;
     let job = job::job(&mut reader, &args.job, begun, &files.concat(), &own_variable, &own_folder())?;
     let bound = configuration::target(&mut reader, args.executor.as_deref(), &config);
-    let owner = reader.one("--owner", Some(&args.owner));
+    let owner: Option<Owner> = reader.one("--owner", args.owner.as_deref());
     reader.finish()?.iter().for_each(|text| notice(text));
-    let routing = Routing::new(&config, loader.registry(), owner.map_or_else(|| Owner::new("local"), Ok)?)?;
+    let owner = match owner {
+        Some(owner) => owner,
+        None => database::usual_owner(args.offline).await?,
+    };
+    let routing = Routing::new(&config, loader.registry(), owner)?;
     if args.offline {
         routing.router.update(longshore::route::RoutingSnapshot::assuming_reachable);
     } else {

@@ -1,11 +1,16 @@
 //! `longshore run`: one job, from what was typed to its exit code.
 
 use longshore::{
-    Cleanup, ContainerJob, Error, ErrorKind, JobStatus, LaunchToken, LogDelivery, Owner, Plan, Result, RunOutcome,
-    Runner,
+    Cleanup, Clock, ContainerJob, Error, ErrorKind, JobStatus, LaunchToken, LogDelivery, Owner, Plan, Result,
+    RunOutcome, Runner, StopLevel, SystemClock,
     config::{Config, Loader},
+    route::Target,
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use super::{own_folder, own_variable};
 use crate::{
@@ -14,9 +19,11 @@ use crate::{
     choice::Choice,
     configuration,
     console::{self, Console},
+    database::{Address, Database, UNRECORDED},
     described, env_file, exit, hints, host, image, job,
-    place::Place,
+    place::{Chosen, Place},
     reader::Reader,
+    recording::{Launching, Recording},
     routing::{self, Routing},
     signals::{self, Asked, Signals},
     text::json_line,
@@ -83,15 +90,18 @@ async fn last_words(console: Console, text: Option<String>, in_haste: bool) -> b
 struct SetUp {
     job: ContainerJob,
     place: Place,
-    owner: Owner,
+    /// Where it must run, for whoever runs it again.
+    bound: Option<Target>,
+    /// The installation, where one was typed.
+    owner: Option<Owner>,
 }
 
-fn set_up(args: &RunArgs, console: &Console) -> Result<SetUp> {
+async fn set_up(args: &RunArgs, console: &Console) -> Result<SetUp> {
     let files = args.job.container.env_file.iter().map(|path| env_file::read(path)).collect::<Result<Vec<_>>>()?;
     let loader = configuration::loader();
     let config = configuration_of(args, &loader, console)?;
     let mut reader = Reader::default();
-    let begun = described::begun(&mut reader, &args.job, &loader, config.as_ref())?;
+    let begun = described::begun(&mut reader, &args.job, &loader, config.as_ref(), &args.store).await?;
     let mut job = job::job(&mut reader, &args.job, begun, &files.concat(), &own_variable, &own_folder())?;
     let config = config.filter(|_| !args.place.describes_a_host());
     let bound =
@@ -102,21 +112,22 @@ fn set_up(args: &RunArgs, console: &Console) -> Result<SetUp> {
             let image = &job.template.image;
             let choice = Choice::of(&args.place, image, loader.registry());
             let image = (!args.job.is_described()).then_some(image);
-            let host = host::typed(&mut reader, &args.place, choice.first(), image, loader.registry())?;
+            let host = host::typed(&mut reader, &args.place, choice.first(), image, loader.registry(), &own_variable)?;
             Some((choice, host))
         }
     };
     let kind = typed.as_ref().map(|(_, host)| &host.executor_type);
-    let options = host::options(&mut reader, &args.place, loader.registry(), kind);
-    let owner = reader.one("--owner", Some(&args.place.owner));
+    let options = host::options(&mut reader, &args.place.executor_option, loader.registry(), kind);
+    let owner = reader.one("--owner", args.place.owner.as_deref());
     let notices = reader.finish()?;
-    let owner = owner.map_or_else(|| Owner::new("local"), Ok)?;
+    let by_kind = kind.filter(|_| args.place.executor.is_some()).cloned().map(Target::Executor);
+    let to = bound.clone().or(by_kind);
     host::add_options(&mut job.template, options);
     notices.iter().for_each(|notice| console.notice(notice));
     let context = routing::context();
     let place = match (config, typed) {
         (Some(config), _) => {
-            let routing = Routing::new(&config, loader.registry(), owner.clone())?;
+            let routing = Routing::new(&config, loader.registry(), Owner::new(UNRECORDED)?)?;
             Place::Routed { routing: Box::new(routing), bound, clock: Arc::clone(&context.clock) }
         }
         (None, Some((choice, host))) => Place::of_host(choice, host, loader.registry(), &context)?,
@@ -127,7 +138,7 @@ fn set_up(args: &RunArgs, console: &Console) -> Result<SetUp> {
     if let Some(host) = place.typed() {
         console.placed(host);
     }
-    Ok(SetUp { job, place, owner })
+    Ok(SetUp { job, place, bound: to, owner })
 }
 
 /// The configuration, where one counts: options that describe a host leave aside all but its templates.
@@ -151,21 +162,83 @@ fn configuration_of(args: &RunArgs, loader: &Loader, console: &Console) -> Resul
 }
 
 async fn execute(args: &RunArgs, console: &Console, asked: &Asked) -> Result<Ended> {
-    let set_up = set_up(args, console)?;
+    let set_up = set_up(args, console).await?;
     let mut signals = Signals::install()?;
+    let recording = OnceLock::new();
     tokio::select! {
         biased;
-        ended = go(args, &set_up, console, asked) => ended,
-        () = asked.listen(&mut signals, |words| console.notice(words)) => Ok(Ended::Left),
+        ended = go(args, set_up, console, asked, &recording) => ended,
+        () = asked.listen(&mut signals, |words| console.notice(words)) => {
+            if let Some(recording) = recording.get() {
+                Recording::leave(recording).await;
+            }
+            Ok(Ended::Left)
+        }
     }
 }
 
-async fn go(args: &RunArgs, set_up: &SetUp, console: &Console, asked: &Asked) -> Result<Ended> {
+async fn go(
+    args: &RunArgs,
+    mut set_up: SetUp,
+    console: &Console,
+    asked: &Asked,
+    record: &OnceLock<Recording>,
+) -> Result<Ended> {
+    let (database, recording) = tokio::select! {
+        recorded = recorded(args, console) => recorded?,
+        _ = asked.switch.reached(StopLevel::Graceful) => {
+            return Err(Error::new(ErrorKind::Cancelled, "stopped before the launch; nothing was started"));
+        }
+    };
+    let recording = record.get_or_init(|| recording);
+    let owner = match (&set_up.owner, &database) {
+        (Some(owner), _) => owner.clone(),
+        // What is kept belongs to nobody who would clean it up.
+        (None, Some(database)) if !args.report.keep => database.owner(None).await?,
+        (None, _) => Owner::new(UNRECORDED)?,
+    };
+    let run = async {
+        set_up.place.heed(&owner, database.map(|database| database.store)).await?;
+        run_recorded(args, &set_up, owner, console, asked, recording).await
+    };
+    let obey = async {
+        if let Some(journal) = recording.journal() {
+            let words = journal.wanted().await;
+            console.notice(&words);
+            asked.switch.stop(StopLevel::Graceful);
+        }
+        std::future::pending::<Infallible>().await
+    };
+    let ended = tokio::select! {
+        biased;
+        ended = run => ended,
+        never = obey => match never {},
+    };
+    match &ended {
+        Ok(Ended::Finished(outcome)) => recording.conclude(Ok(outcome)).await,
+        Ok(_) => recording.leave().await,
+        Err(error) => recording.conclude(Err(error)).await,
+    }
+    ended
+}
+
+async fn run_recorded(
+    args: &RunArgs,
+    set_up: &SetUp,
+    owner: Owner,
+    console: &Console,
+    asked: &Asked,
+    recording: &Recording,
+) -> Result<Ended> {
     let chosen = set_up.place.choose(&set_up.job, console, asked, args.report.dry_run).await?;
     console.placed(&chosen.host);
-    let runner = Runner::new(chosen.executor)
+    let executor = match recording.journal() {
+        Some(_) => recording.of(Arc::clone(&chosen.executor), launching(args, set_up, &chosen, console)?),
+        None => chosen.executor,
+    };
+    let runner = Runner::new(executor)
         .on(chosen.host)
-        .owned_by(set_up.owner.clone())
+        .owned_by(owner)
         .with_time_to_send(TIME_TO_SEND)
         .keeping(args.report.keep)
         .stopped_by(asked.switch.clone());
@@ -174,6 +247,41 @@ async fn go(args: &RunArgs, set_up: &SetUp, console: &Console, asked: &Asked) ->
     }
     let outcome = runner.run(&set_up.job, console).await?;
     Ok(Ended::Finished(Box::new(outcome)))
+}
+
+/// What is stored of the launch beside the request.
+fn launching(args: &RunArgs, set_up: &SetUp, chosen: &Chosen, console: &Console) -> Result<Launching> {
+    let job = set_up.job.clone();
+    let decision = match console.decision() {
+        Some(decision) => decision,
+        None => routing::named(&chosen.host, &chosen.executor, &job, SystemClock.now())?,
+    };
+    Ok(Launching { job, bound: set_up.bound.clone(), decision, keep: args.report.keep })
+}
+
+/// Opens the database and begins to record. A database that nobody has named must not keep a job from running.
+async fn recorded(args: &RunArgs, console: &Console) -> Result<(Option<Database>, Recording)> {
+    if args.no_record || args.report.dry_run {
+        return Ok((None, Recording::default()));
+    }
+    let begun = async {
+        let database = Database::open(&args.store).await?;
+        let recording = Recording::begin(&database).await?;
+        Ok((Some(database), recording))
+    };
+    match begun.await {
+        Ok(begun) => Ok(begun),
+        Err(error) if Address::is_named(&args.store) => Err(unrecordable(&error)),
+        Err(error) => {
+            console.notice(&format!("the job is not recorded: {}; --no-record leaves it out", error.chain()));
+            Ok((None, Recording::default()))
+        }
+    }
+}
+
+fn unrecordable(error: &Error) -> Error {
+    let message = format!("the job can't be recorded, and nothing was started: {}", error.chain());
+    Error::new(error.kind(), message).with_operation("record")
 }
 
 fn shown_plan(args: &RunArgs, plan: &Plan) -> Option<String> {

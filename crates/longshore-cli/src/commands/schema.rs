@@ -3,11 +3,16 @@
 use longshore::{Error, ErrorKind, ExecutorRegistry, Result};
 use schemars::{Schema, schema_for};
 
+use super::{
+    cleanup::CleanupResult,
+    db::{DatabaseReport, ImportReport},
+    submit::SubmitReport,
+};
 use crate::RunReport;
 
 type MakeSchema = fn() -> Schema;
 
-const SCHEMAS: [(&str, &str, MakeSchema); 15] = [
+const SCHEMAS: [(&str, &str, MakeSchema); 24] = [
     ("job", "one requested run", || schema_for!(longshore::ContainerJob)),
     ("template", "the reusable description of a job", || schema_for!(longshore::JobTemplate)),
     ("host", "a configured place to run", || schema_for!(longshore::ExecutionHost)),
@@ -24,6 +29,23 @@ const SCHEMAS: [(&str, &str, MakeSchema); 15] = [
         schema_for!(longshore::route::RouteDecision)
     }),
     ("job-file", "a file that describes a job, for --file", longshore::config::job_schema),
+    ("submitted", "what became of a submission: what `submit --json` prints", || schema_for!(SubmitReport)),
+    ("job-record", "a job as it is kept: what `jobs list --json` prints a list of", || {
+        schema_for!(longshore::store::JobRecord)
+    }),
+    ("job-archive", "all that is kept of a job: `jobs show --json`, and a line of `db export`", || {
+        schema_for!(longshore::store::JobArchive)
+    }),
+    ("log-record", "a piece of output: a line of `jobs logs --json`", || schema_for!(longshore::LogRecord)),
+    ("pause", "a pause of a host: what `hosts paused --json` prints a list of", || {
+        schema_for!(longshore::store::Pause)
+    }),
+    ("saved-template", "a template that is kept: what `templates list --json` prints a list of", || {
+        schema_for!(longshore::store::SavedTemplate)
+    }),
+    ("cleanup", "what was removed: what `cleanup --json` prints", || schema_for!(CleanupResult)),
+    ("database", "what a database holds: what `db migrate --json` prints", || schema_for!(DatabaseReport)),
+    ("import", "what was taken in: what `db import --json` prints", || schema_for!(ImportReport)),
     ("outcome", "the result of a run: what `run --json` prints", || schema_for!(RunReport)),
 ];
 

@@ -47,7 +47,7 @@ fn manual_pages_are_printed_or_written() {
     let mut written: Vec<String> =
         folder.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     written.sort();
-    assert_eq!(written[..2], ["longshore-completions.1", "longshore-config-check.1"]);
+    assert_eq!(written[..2], ["longshore-cleanup.1", "longshore-completions.1"]);
     assert!(written.contains(&"longshore-run.1".to_owned()));
     let nowhere = Longshore::new(["man", "/nonexistent/folder"]).finish();
     assert_eq!(nowhere.code, Some(125));

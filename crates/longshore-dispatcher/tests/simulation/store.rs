@@ -1,11 +1,13 @@
 //! The store as one process reaches it: late, over a connection that loses calls and answers, or not at all.
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
-use longshore_core::{ErrorKind, HostName, JobId, JobStatus, LaunchToken, Owner, Result, Timestamp, async_trait};
+use longshore_core::{
+    ErrorKind, HostName, JobId, JobName, JobStatus, LaunchToken, Owner, Result, Timestamp, async_trait,
+};
 use longshore_store::{
     Actor, AttemptRecord, AttemptState, Beat, Change, Claim, Claimed, Held, InUse, Intervention, JobArchive, JobEvent,
-    JobQuery, JobRecord, JobStore, MemoryStore, NewsStream, Pause, Placement, Placer, Request, SessionId, StatusCounts,
-    Submission, Submitted, What,
+    JobQuery, JobRecord, JobStore, MemoryStore, NewsStream, Pause, Placement, Placer, Request, SavedTemplate,
+    SessionId, StatusCounts, Submission, Submitted, What,
 };
 use std::{
     collections::BTreeSet,
@@ -327,6 +329,24 @@ impl JobStore for Wire {
 
     async fn owner(&self) -> Result<Owner> {
         self.ask("owner", |_, store| async move { store.owner().await }.boxed()).await
+    }
+
+    async fn save_template(&self, saved: SavedTemplate) -> Result<()> {
+        self.ask("save_template", move |_, store| async move { store.save_template(saved).await }.boxed()).await
+    }
+
+    async fn remove_template(&self, name: &JobName) -> Result<bool> {
+        let name = name.clone();
+        self.ask("remove_template", move |_, store| async move { store.remove_template(&name).await }.boxed()).await
+    }
+
+    async fn template(&self, name: &JobName) -> Result<SavedTemplate> {
+        let name = name.clone();
+        self.ask("template", move |_, store| async move { store.template(&name).await }.boxed()).await
+    }
+
+    async fn templates(&self) -> Result<Vec<SavedTemplate>> {
+        self.ask("templates", |_, store| async move { store.templates().await }.boxed()).await
     }
 
     async fn pauses(&self) -> Result<Vec<Pause>> {

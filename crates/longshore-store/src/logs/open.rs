@@ -53,6 +53,32 @@ pub(super) fn url(text: &str, options: &Options) -> Result<Place> {
     }
 }
 
+/// Those of these variables of the environment that are options of the address's cloud, by their option's name. What a
+/// folder or nothing is set by is left aside.
+pub(super) fn options_among(url: &str, variables: impl IntoIterator<Item = (String, String)>) -> Options {
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    let option = |(name, value): (String, String)| {
+        let name = name.to_ascii_lowercase();
+        is_option(scheme, &name).then(|| (name, SecretString::from(value)))
+    };
+    variables.into_iter().filter_map(option).collect()
+}
+
+fn is_option(scheme: &str, name: &str) -> bool {
+    match scheme {
+        #[cfg(feature = "s3")]
+        "s3" => name.starts_with("aws_") && name.parse::<object_store::aws::AmazonS3ConfigKey>().is_ok(),
+        #[cfg(feature = "gcs")]
+        "gs" => name.starts_with("google_") && name.parse::<object_store::gcp::GoogleConfigKey>().is_ok(),
+        #[cfg(feature = "azure")]
+        "az" => name.starts_with("azure_") && name.parse::<object_store::azure::AzureConfigKey>().is_ok(),
+        _ => {
+            let _ = name;
+            false
+        }
+    }
+}
+
 fn folder_of(url: &Url, options: &Options) -> Result<PathBuf, String> {
     if let Some(name) = options.keys().next() {
         return Err(format!("a folder has no options, and one is {name}"));

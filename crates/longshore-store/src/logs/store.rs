@@ -79,6 +79,16 @@ impl LogStore {
         open::url(url, options).map(Self::at)
     }
 
+    /// The place of this address, with the options that are among these variables of an environment: of `AWS_…`,
+    /// `GOOGLE_…` or `AZURE_…` those that are options of the address's cloud, such as `AWS_ACCESS_KEY_ID`,
+    /// `AWS_ENDPOINT_URL`, `GOOGLE_APPLICATION_CREDENTIALS` or `AZURE_STORAGE_ACCOUNT_NAME`.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with_variables(url: &str, variables: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
+        Self::open(url, &open::options_among(url, variables))
+    }
+
     fn at(place: Place) -> Self {
         Self { place, recent: Arc::default() }
     }

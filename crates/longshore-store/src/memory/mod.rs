@@ -5,7 +5,7 @@ mod world;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use longshore_core::{HostName, JobId, LaunchToken, Owner, Result};
+use longshore_core::{HostName, JobId, JobName, LaunchToken, Owner, Result};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -13,8 +13,8 @@ use std::{
 
 use crate::{
     AttemptRecord, AttemptState, Beat, Change, Claim, Claimed, Held, Intervention, JobArchive, JobEvent, JobQuery,
-    JobRecord, JobStore, News, NewsStream, Pause, Placer, Request, SessionId, StatusCounts, Submission, Submitted,
-    What, ids::new_owner, news::NewsBoard, refusals,
+    JobRecord, JobStore, News, NewsStream, Pause, Placer, Request, SavedTemplate, SessionId, StatusCounts, Submission,
+    Submitted, What, ids::new_owner, news::NewsBoard, refusals, template::no_such_template,
 };
 use world::World;
 
@@ -85,6 +85,27 @@ impl JobStore for MemoryStore {
 
     async fn pauses(&self) -> Result<Vec<Pause>> {
         Ok(self.world().pauses.values().cloned().collect())
+    }
+
+    async fn save_template(&self, saved: SavedTemplate) -> Result<()> {
+        self.world().templates.insert(saved.template.name.clone(), saved);
+        Ok(())
+    }
+
+    async fn remove_template(&self, name: &JobName) -> Result<bool> {
+        Ok(self.world().templates.remove(name).is_some())
+    }
+
+    async fn template(&self, name: &JobName) -> Result<SavedTemplate> {
+        let saved = self.world().templates.get(name).cloned();
+        match saved {
+            Some(saved) => Ok(saved),
+            None => Err(no_such_template(name, &self.templates().await?)),
+        }
+    }
+
+    async fn templates(&self) -> Result<Vec<SavedTemplate>> {
+        Ok(self.world().templates.values().cloned().collect())
     }
 
     async fn job(&self, job: JobId) -> Result<JobRecord> {

@@ -1,15 +1,15 @@
 //! What the store in memory holds, and every change of it.
 
 use jiff::Timestamp;
-use longshore_core::{HostName, JobId, JobStatus, LaunchToken, Result, price::Money};
+use longshore_core::{HostName, JobId, JobName, JobStatus, LaunchToken, Result, price::Money};
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::queue::Queue;
 use crate::{
     Actor, AttemptRecord, AttemptState, Beat, Change, Charge, Claim, Claimed, Held, IdempotencyKey, InUse,
-    Intervention, JobArchive, JobEvent, JobMove, JobRecord, Outcome, Pause, Placement, Placer, Request, SessionId,
-    Submission, Submitted, WaitingFor, What, refusals,
+    Intervention, JobArchive, JobEvent, JobMove, JobRecord, Outcome, Pause, Placement, Placer, Request, SavedTemplate,
+    SessionId, Submission, Submitted, WaitingFor, What, refusals,
 };
 
 /// A budget's period in one currency.
@@ -21,6 +21,7 @@ pub(super) struct World {
     pub(super) attempts: BTreeMap<LaunchToken, AttemptRecord>,
     pub(super) events: BTreeMap<JobId, Vec<JobEvent>>,
     pub(super) pauses: BTreeMap<Option<HostName>, Pause>,
+    pub(super) templates: BTreeMap<JobName, SavedTemplate>,
     keys: BTreeMap<IdempotencyKey, JobId>,
     fingerprints: BTreeMap<JobId, [u8; 32]>,
     sessions: BTreeMap<SessionId, Beat>,
@@ -324,10 +325,10 @@ impl World {
         if change.is_in(attempt) {
             return Ok(());
         }
-        let effect = change.effect();
-        if attempt.session != Some(session) || !effect.from.contains(&attempt.state) {
+        if !change.may_be_told(session, attempt.session, attempt.state) {
             return Err(refusals::stale(&change, attempt.state));
         }
+        let effect = change.effect();
         let job = self.job(change.token.job())?;
         let cancelled = job.cancel.is_some();
         let job_move = effect.job.clone().map(|it| if cancelled { it.of_cancelled() } else { it });

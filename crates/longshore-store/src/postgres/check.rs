@@ -73,7 +73,8 @@ pub(super) async fn check(pool: &Pool) -> Result<Vec<String>> {
     loop {
         let (page, last) = read_page(pool, after, &mut words).await?;
         for archive in &page {
-            let attempts = archive.attempts.iter();
+            // Those that have ended: what others reserve may be charged less a moment later.
+            let attempts = archive.attempts.iter().filter(|attempt| !attempt.state.takes_place());
             attempts.flat_map(|attempt| &attempt.charges).for_each(|charge| add(&mut charged, charge));
         }
         let Some(last) = last else { break };

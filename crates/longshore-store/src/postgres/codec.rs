@@ -134,3 +134,46 @@ pub(super) fn parsed_name<T: TryFrom<String, Error = longshore_core::Violation>>
 pub(super) fn decimal(text: &str, what: &str) -> Result<rust_decimal::Decimal> {
     text.parse().map_err(|error| unreadable(what, format!("{error}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_and_state_has_a_number_of_its_own() {
+        let statuses = JobStatus::MOVES.iter().flat_map(|(from, to)| [*from, *to]);
+        for known in statuses {
+            assert_eq!(status(status_number(known)).unwrap(), known);
+        }
+        for known in STATES {
+            assert_eq!(state(state_number(known)).unwrap(), known);
+        }
+        // The tables' own SQL knows these.
+        assert_eq!(STATES.map(AttemptState::takes_place), [true, true, false, false]);
+        assert_eq!(STATES.map(AttemptState::is_open), [true, true, true, false]);
+        assert_eq!(STATUSES.iter().position(|status| status.is_terminal()), Some(3));
+        assert!(status(99).unwrap_err().to_string().contains("the status of a job in the database can't be read"));
+    }
+
+    #[test]
+    fn times_come_back_to_the_nanosecond() {
+        let now: Timestamp = "2026-03-01T12:00:00.123456789Z".parse().unwrap();
+        for known in [now, Timestamp::UNIX_EPOCH, Timestamp::MIN, Timestamp::MAX] {
+            assert_eq!(time(nanos(known)), known);
+        }
+        let later: Timestamp = "2300-01-01T00:00:00Z".parse().unwrap();
+        assert_eq!(time(nanos(later)), Timestamp::MAX);
+    }
+
+    #[test]
+    fn a_line_is_of_its_hosts_in_any_order() {
+        assert_eq!(line(["b", "a"]), line(["a", "b"]));
+        assert_ne!(line(["a", "b"]), line(["ab"]));
+        assert!(line([]).is_nil());
+    }
+
+    #[test]
+    fn the_one_character_that_can_not_be_stored_is_replaced() {
+        assert_eq!(text("a\0b"), "a\u{fffd}b");
+    }
+}

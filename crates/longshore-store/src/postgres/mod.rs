@@ -21,19 +21,20 @@ mod schema;
 mod sessions;
 mod submit;
 mod submitter;
+mod templates;
 mod transact;
 mod write;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use longshore_core::{HostName, JobId, LaunchToken, Owner, Result};
+use longshore_core::{HostName, JobId, JobName, LaunchToken, Owner, Result};
 use std::{fmt, sync::Arc};
 use tokio::{sync::Mutex, task::JoinHandle};
 
 use crate::{
     AttemptRecord, AttemptState, Beat, Change, Claim, Claimed, Held, Intervention, JobArchive, JobEvent, JobQuery,
-    JobRecord, JobStore, NewsStream, Pause, Placer, Request, SessionId, StatusCounts, Submission, Submitted,
-    news::NewsBoard,
+    JobRecord, JobStore, NewsStream, Pause, Placer, Request, SavedTemplate, SessionId, StatusCounts, Submission,
+    Submitted, news::NewsBoard,
 };
 use failure::Failure;
 pub use options::PostgresOptions;
@@ -134,6 +135,22 @@ impl JobStore for PostgresStore {
 
     async fn pauses(&self) -> Result<Vec<Pause>> {
         self.0.pool.transact(&read::Pauses).await
+    }
+
+    async fn save_template(&self, saved: SavedTemplate) -> Result<()> {
+        self.0.pool.transact(&templates::Save(&saved)).await
+    }
+
+    async fn remove_template(&self, name: &JobName) -> Result<bool> {
+        self.0.pool.transact(&templates::Remove(name)).await
+    }
+
+    async fn template(&self, name: &JobName) -> Result<SavedTemplate> {
+        self.0.pool.transact(&templates::One(name)).await
+    }
+
+    async fn templates(&self) -> Result<Vec<SavedTemplate>> {
+        self.0.pool.transact(&templates::All).await
     }
 
     async fn job(&self, job: JobId) -> Result<JobRecord> {

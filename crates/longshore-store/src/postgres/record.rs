@@ -75,10 +75,10 @@ impl Book {
         if self.is_known(connection, &attempt, change).await? {
             return Ok(());
         }
-        let effect = change.effect();
-        if attempt.session != Some(session) || !effect.from.contains(&attempt.state) {
+        if !change.may_be_told(session, attempt.session, attempt.state) {
             return Err(refusals::stale(change, attempt.state).into());
         }
+        let effect = change.effect();
         let job = self.jobs.get(&change.token.job()).cloned();
         let cancelled = job.as_ref().is_some_and(|job| job.rest.cancel.is_some());
         let job_move = effect.job.map(|it| if cancelled { it.of_cancelled() } else { it });

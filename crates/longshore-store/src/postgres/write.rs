@@ -2,7 +2,11 @@
 
 use longshore_core::{JobId, JobStatus, LaunchToken, Result};
 use rust_decimal::Decimal;
-use sqlx::postgres::PgConnection;
+use sqlx::{
+    Postgres,
+    postgres::{PgArguments, PgConnection},
+    query::Query,
+};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -88,6 +92,23 @@ impl JobColumns {
         }
         Ok(columns)
     }
+
+    /// A statement with them as its parameters $1 to $12.
+    fn bound_to(self, sql: &'static str) -> Query<'static, Postgres, PgArguments> {
+        sqlx::query(sql)
+            .bind(self.id)
+            .bind(self.status)
+            .bind(self.open)
+            .bind(self.finished_at)
+            .bind(self.line)
+            .bind(self.until)
+            .bind(self.attempts)
+            .bind(self.exit_code)
+            .bind(self.cancelled)
+            .bind(self.host)
+            .bind(self.executor)
+            .bind(self.rest)
+    }
 }
 
 async fn update_jobs(connection: &mut PgConnection, jobs: impl Iterator<Item = JobRow>) -> Result<(), Failure> {
@@ -95,7 +116,7 @@ async fn update_jobs(connection: &mut PgConnection, jobs: impl Iterator<Item = J
     if columns.id.is_empty() {
         return Ok(());
     }
-    sqlx::query(
+    columns.bound_to(
         "UPDATE longshore_job j SET status = n.status, open = n.open, finished_at = n.finished_at, line = n.line, \
          until = n.until, attempts = n.attempts, exit_code = n.exit_code, cancelled = n.cancelled, host = n.host, \
          executor = n.executor, rest = n.rest \
@@ -103,18 +124,6 @@ async fn update_jobs(connection: &mut PgConnection, jobs: impl Iterator<Item = J
          $8::integer[], $9::boolean[], $10::text[], $11::text[], $12::text[]) AS n(id, status, open, finished_at, line, \
          until, attempts, exit_code, cancelled, host, executor, rest) WHERE j.id = n.id",
     )
-    .bind(columns.id)
-    .bind(columns.status)
-    .bind(columns.open)
-    .bind(columns.finished_at)
-    .bind(columns.line)
-    .bind(columns.until)
-    .bind(columns.attempts)
-    .bind(columns.exit_code)
-    .bind(columns.cancelled)
-    .bind(columns.host)
-    .bind(columns.executor)
-    .bind(columns.rest)
     .execute(connection)
     .await?;
     Ok(())
@@ -128,24 +137,12 @@ pub(super) async fn insert_jobs(
 ) -> Result<(), Failure> {
     let submitted_at: Vec<i64> = jobs.iter().map(|job| codec::nanos(job.submitted_at)).collect();
     let columns = JobColumns::of(jobs.into_iter())?;
-    sqlx::query(
+    columns.bound_to(
         "INSERT INTO longshore_job (id, status, open, finished_at, line, until, attempts, exit_code, cancelled, host, \
          executor, rest, submitted_at, place) \
          SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::boolean[], $4::bigint[], $5::uuid[], $6::bigint[], \
          $7::integer[], $8::integer[], $9::boolean[], $10::text[], $11::text[], $12::text[], $13::bigint[], $14::bigint[])",
     )
-    .bind(columns.id)
-    .bind(columns.status)
-    .bind(columns.open)
-    .bind(columns.finished_at)
-    .bind(columns.line)
-    .bind(columns.until)
-    .bind(columns.attempts)
-    .bind(columns.exit_code)
-    .bind(columns.cancelled)
-    .bind(columns.host)
-    .bind(columns.executor)
-    .bind(columns.rest)
     .bind(submitted_at)
     .bind(places)
     .execute(connection)

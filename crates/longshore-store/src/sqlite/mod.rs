@@ -13,13 +13,14 @@ mod record;
 mod rows;
 mod sessions;
 mod submit;
+mod templates;
 mod values;
 mod writer;
 
 use async_trait::async_trait;
 use bon::Builder;
 use jiff::Timestamp;
-use longshore_core::{HostName, JobId, LaunchToken, Owner, Result};
+use longshore_core::{HostName, JobId, JobName, LaunchToken, Owner, Result};
 use notify::RecommendedWatcher;
 use std::{
     fmt,
@@ -38,8 +39,8 @@ use self::{
 };
 use crate::{
     AttemptRecord, AttemptState, Beat, Change, Claim, Claimed, Held, Intervention, JobArchive, JobEvent, JobQuery,
-    JobRecord, JobStore, News, NewsStream, Pause, Placer, Request, SessionId, StatusCounts, Submission, Submitted,
-    What, news::NewsBoard, refusals,
+    JobRecord, JobStore, News, NewsStream, Pause, Placer, Request, SavedTemplate, SessionId, StatusCounts, Submission,
+    Submitted, What, news::NewsBoard, refusals,
 };
 
 /// How a SQLite store is opened.
@@ -155,6 +156,24 @@ impl JobStore for SqliteStore {
 
     async fn pauses(&self) -> Result<Vec<Pause>> {
         self.0.readers.read(intervene::pauses).await
+    }
+
+    async fn save_template(&self, saved: SavedTemplate) -> Result<()> {
+        self.write(NOTHING, move |connection| templates::save(connection, &saved)).await
+    }
+
+    async fn remove_template(&self, name: &JobName) -> Result<bool> {
+        let name = name.clone();
+        self.write(NOTHING, move |connection| templates::remove(connection, &name)).await
+    }
+
+    async fn template(&self, name: &JobName) -> Result<SavedTemplate> {
+        let name = name.clone();
+        self.0.readers.read(move |connection| templates::one(connection, &name)).await
+    }
+
+    async fn templates(&self) -> Result<Vec<SavedTemplate>> {
+        self.0.readers.read(templates::list).await
     }
 
     async fn job(&self, job: JobId) -> Result<JobRecord> {

@@ -74,7 +74,7 @@ pub(super) fn record(connection: &Connection, session: SessionId, prepared: &Pre
         return Ok(Ok(()));
     }
     let stale = || Ok(Err(refusals::stale(change, standing.state)));
-    if standing.session != Some(session) || !effect.from.contains(&standing.state) {
+    if !change.may_be_told(session, standing.session, standing.state) {
         return stale();
     }
     let job_move = effect.job.clone().map(|it| if standing.cancelled { it.of_cancelled() } else { it });

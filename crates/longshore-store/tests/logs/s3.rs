@@ -19,6 +19,7 @@ use crate::{
 
 pub(crate) const TESTS: &[Test] = &longshore_testkit::tests![
     a_bucket_keeps_logs,
+    a_bucket_is_opened_by_the_usual_variables,
     a_bucket_is_swept,
     a_chunk_that_is_gone_from_a_bucket_is_named,
     a_bucket_that_refuses_or_is_away_shows_no_secret,
@@ -98,6 +99,26 @@ impl Drop for Server {
 
 pub(crate) async fn needs() -> Result<(), String> {
     Server::start().map(drop)
+}
+
+async fn a_bucket_is_opened_by_the_usual_variables() {
+    let server = Server::with_bucket();
+    let variables = [
+        ("AWS_ENDPOINT_URL", format!("http://{}", server.address)),
+        ("AWS_DEFAULT_REGION", "eu-west-3".to_owned()),
+        ("AWS_ALLOW_HTTP", "true".to_owned()),
+        ("AWS_ACCESS_KEY_ID", "AKIAHUNTER2".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2hunter2".to_owned()),
+        // Others' variables are nobody's mistake.
+        ("AWS_PROFILE", "work".to_owned()),
+        ("AZURE_TENANT_ID", "x".to_owned()),
+        ("BUCKET", "another".to_owned()),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value));
+    let store = LogStore::open_with_variables("s3://bucket/some/logs", variables).unwrap();
+    let (program, token) = (Program::writing(10, line), token());
+    let saved = save(&store, &program, token).await;
+    assert!(read_all(&server.store(), &saved.reference).await == program.records());
 }
 
 async fn a_bucket_keeps_logs() {

@@ -1,7 +1,7 @@
 //! What is told when a database can't be used, and that no password is in it.
 
 use longshore_core::{Error, ErrorKind};
-use longshore_store::{JobStore, PostgresOptions, PostgresStore};
+use longshore_store::{JobStore, PostgresOptions, PostgresStore, What};
 use longshore_testkit::{suite::Test, tests};
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use crate::{
     beside, cluster,
     desk::Desk,
     open, run,
-    support::{Dispatcher, at, submission, submit_named},
+    support::{Dispatcher, at, exited, launched, submission, submit_named},
 };
 
 pub(crate) const TESTS: &[Test] = &tests![
@@ -165,7 +165,15 @@ async fn damage_is_told_by_the_check() {
     let dispatcher = Dispatcher::new(&store).await;
     submit_named(&store, "paid-a").await;
     let desk = Desk::with(&[("a", 10)]).with_budget(5);
-    assert_eq!(dispatcher.claim(desk, 10, 2).await.len(), 1);
+    let held = dispatcher.claim(desk, 10, 2).await.remove(0);
+    let token = held.attempt.token();
+    let mut end = exited(token, 0, 4);
+    if let What::Ended { charges, .. } = &mut end.what {
+        charges.clone_from(&held.attempt.charges);
+    }
+    for change in [launched(token, 3), end] {
+        dispatcher.record(change).await.unwrap();
+    }
     assert_eq!(store.check().await.unwrap(), [""; 0]);
     let mut connection = beside(&url).await;
     run(&mut connection, "UPDATE longshore_charged SET amount = 0.5").await;

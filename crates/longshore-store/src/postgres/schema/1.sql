@@ -90,6 +90,11 @@ CREATE TABLE longshore_pause (
     body text NOT NULL
 );
 
+CREATE TABLE longshore_template (
+    name text PRIMARY KEY,
+    body text NOT NULL
+);
+
 -- What was charged of budgets' periods, kept in the same transactions as the charges of the attempts.
 CREATE TABLE longshore_charged (
     budget text NOT NULL,

@@ -109,6 +109,11 @@ CREATE TABLE pauses (
     request TEXT NOT NULL
 ) WITHOUT ROWID;
 
+CREATE TABLE templates (
+    name TEXT PRIMARY KEY,
+    saved TEXT NOT NULL
+) WITHOUT ROWID;
+
 CREATE TABLE installation (
     no INTEGER PRIMARY KEY CHECK (no = 1),
     owner TEXT NOT NULL

@@ -96,6 +96,25 @@ pub(crate) async fn what_does_not_follow_is_refused(ground: Ground) {
     assert_eq!(kind(dispatcher.record(closed(unknown, 7)).await), ErrorKind::NotFound);
 }
 
+pub(crate) async fn what_is_closed_may_be_noted_by_anybody(ground: Ground) {
+    let dispatcher = Dispatcher::new(&ground.store).await;
+    submit_named(&ground.store, "on-a").await;
+    let token = dispatcher.claim_one(1).await;
+    let other = Dispatcher::new(&ground.store).await;
+    let note = |at| noted(token, "found later", at);
+    assert_eq!(kind(other.record(note(2)).await), ErrorKind::Conflict, "it is held by another");
+    for change in [launched(token, 3), exited(token, 0, 4), closed(token, 5)] {
+        dispatcher.record(change).await.unwrap();
+    }
+    for _ in 0..2 {
+        other.record(note(6)).await.unwrap();
+    }
+    let events = ground.store.events(token.job()).await.unwrap();
+    assert_eq!(events.iter().filter(|event| event.kind == "noted").count(), 1);
+    assert_eq!(events.last().unwrap().detail.as_deref(), Some("found later"));
+    assert_eq!(other.state(token).await, Some(AttemptState::Closed));
+}
+
 pub(crate) async fn ended_and_closed_at_once(ground: Ground) {
     let dispatcher = Dispatcher::new(&ground.store).await;
     submit_named(&ground.store, "on-a").await;

@@ -9,3 +9,4 @@ pub(crate) mod news;
 pub(crate) mod queue;
 pub(crate) mod sessions;
 pub(crate) mod submitting;
+pub(crate) mod templates;

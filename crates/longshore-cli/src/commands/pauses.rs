@@ -1,0 +1,109 @@
+//! `longshore hosts pause`, `resume` and `paused`.
+
+use comfy_table::{ContentArrangement, Table, presets};
+use longshore::store::Pause;
+use longshore::{Error, ErrorKind, HostName, Result, suggestion};
+
+use super::{notice, print};
+use crate::{
+    args::{ConfigurationArgs, PauseArgs, StoreArgs},
+    configuration,
+    database::{Database, request},
+    reader::Reader,
+    text::{clean, json_line},
+};
+
+/// Pauses hosts, or everything.
+///
+/// # Errors
+/// When there is no such host; as the database answers.
+pub(crate) async fn pause(args: &PauseArgs) -> Result<u8> {
+    let hosts = hosts(args)?;
+    let database = Database::open(&args.store).await?;
+    for host in hosts {
+        let name = name_of(host.as_ref());
+        database.store.pause(Pause::new(host, request(args.why.as_deref()))).await?;
+        print(&format!("{name} is paused; what runs goes on\n"))?;
+    }
+    Ok(0)
+}
+
+/// Ends the pause of hosts, or that of everything.
+///
+/// # Errors
+/// When there is no such host; as the database answers.
+pub(crate) async fn resume(args: &PauseArgs) -> Result<u8> {
+    let hosts = hosts(args)?;
+    let database = Database::open(&args.store).await?;
+    for host in &hosts {
+        let name = name_of(host.as_ref());
+        let was_paused = database.store.resume(host.as_ref(), request(args.why.as_deref())).await?;
+        let words = if was_paused { "takes jobs again" } else { "was not paused" };
+        print(&format!("{name} {words}\n"))?;
+    }
+    for pause in database.store.pauses().await? {
+        let is_meant = pause.host.is_none() && hosts.iter().any(Option::is_some);
+        if is_meant {
+            notice("everything is still paused; `longshore hosts resume --all` ends that");
+        }
+    }
+    Ok(0)
+}
+
+/// Lists the pauses in force.
+///
+/// # Errors
+/// As the database answers.
+pub(crate) async fn paused(args: &StoreArgs, json: bool) -> Result<u8> {
+    let pauses = Database::open(args).await?.store.pauses().await?;
+    print(&if json { json_line(&pauses).map_err(super::unwritable)? } else { table(&pauses) }).map(|()| 0)
+}
+
+fn table(pauses: &[Pause]) -> String {
+    if pauses.is_empty() {
+        return "nothing is paused\n".to_owned();
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(["HOST", "BY", "SINCE", "WHY"]);
+    for pause in pauses {
+        let request = &pause.request;
+        let why = request.why.as_deref().map(clean).unwrap_or_default();
+        let (name, by) = (name_of(pause.host.as_ref()), clean(&request.by.to_string()));
+        table.add_row([name, by, format!("{:.0}", request.at), why]);
+    }
+    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+fn name_of(host: Option<&HostName>) -> String {
+    host.map_or_else(|| "everything".to_owned(), ToString::to_string)
+}
+
+/// The hosts that are meant. With a configuration they are among its hosts, or run jobs without one.
+fn hosts(args: &PauseArgs) -> Result<Vec<Option<HostName>>> {
+    if args.all {
+        return Ok(vec![None]);
+    }
+    let mut reader = Reader::default();
+    let names: Vec<HostName> = reader.each("NAME", &args.names, str::parse);
+    reader.finish()?;
+    let known = known(&args.configuration)?;
+    for name in &names {
+        if !known.is_empty() && !known.iter().any(|host| host == name.as_str()) {
+            let way_out = suggestion(name.as_str(), known.iter().map(String::as_str), "none is configured");
+            return Err(Error::new(ErrorKind::Invalid, format!("there is no host {name}; {way_out}")));
+        }
+    }
+    Ok(names.into_iter().map(Some).collect())
+}
+
+/// The names of hosts; none without a configuration, where any may be used.
+fn known(args: &ConfigurationArgs) -> Result<Vec<String>> {
+    let config = configuration::load(args, &configuration::loader())?;
+    let own = ["docker", "embedded"].map(str::to_owned);
+    let names = |config: longshore::config::Config| {
+        let hosts = config.hosts().map(|host| host.name.to_string());
+        hosts.chain(own).collect()
+    };
+    Ok(config.map(names).unwrap_or_default())
+}

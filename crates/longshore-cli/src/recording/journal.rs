@@ -1,0 +1,299 @@
+//! One run's entries in the database.
+
+use futures::StreamExt;
+use longshore::store::{
+    Actor, AttemptRecord, AttemptState, Change, Intent, JobArchive, JobEvent, JobRecord, JobStore, LogStore, Next,
+    Outcome, SessionId, Submission, What,
+};
+use longshore::{
+    Advice, ByteSize, Cleanup, Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutionHandle, Harvest,
+    JobStatus, LaunchRequest, LaunchToken, LogDelivery, Result, RunOutcome, SystemClock,
+    route::{RouteDecision, Target},
+};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{sync::Mutex as AsyncMutex, task::JoinSet, time::timeout};
+
+use super::recorder::{Recorded, Recorder};
+use crate::database::{self, Database, LOG_CAP};
+
+/// How often a run gives a sign of life: a dispatcher takes it for dead that has missed three of its own.
+const BEAT: Duration = Duration::from_secs(10);
+/// How long what became of a job may take to be stored.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the last word may take: without it the next dispatcher finds out by itself.
+const LAST_WORD: Duration = Duration::from_secs(2);
+
+/// What is to be launched, and why there.
+#[derive(Debug, Clone)]
+pub(crate) struct Launching {
+    pub(crate) job: ContainerJob,
+    pub(crate) bound: Option<Target>,
+    pub(crate) decision: RouteDecision,
+    /// Whether the container is to stay where it is.
+    pub(crate) keep: bool,
+}
+
+/// One run's entries in the database.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    store: Arc<dyn JobStore>,
+    logs: LogStore,
+    session: SessionId,
+    recorder: Recorder,
+    /// Held while the intent is stored, so that it is stored once.
+    begun: AsyncMutex<bool>,
+    state: Mutex<State>,
+    /// They end with the journal.
+    _helpers: JoinSet<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    token: Option<LaunchToken>,
+    keep: bool,
+    /// How much of its log is kept.
+    cap: Option<ByteSize>,
+    launched: bool,
+    started: bool,
+    /// Whether what became of the attempt is stored, or why it is not.
+    ended: Option<Result<(), String>>,
+}
+
+impl Journal {
+    /// Opens a session.
+    ///
+    /// # Errors
+    /// As the database answers, or its place for logs can be opened.
+    pub(super) async fn open(database: &Database) -> Result<Self> {
+        let (store, logs) = (Arc::clone(&database.store), database.logs()?);
+        let session = SessionId::new(SystemClock.now());
+        store.open_session(session, &database::process("run")).await?;
+        let (recorder, recorded) = Recorder::new(Arc::clone(&store), session);
+        let mut helpers = JoinSet::new();
+        helpers.spawn(Recorded::run(recorded));
+        helpers.spawn(live(Arc::clone(&store), session));
+        let begun = AsyncMutex::new(false);
+        Ok(Self { store, logs, session, recorder, begun, state: Mutex::default(), _helpers: helpers })
+    }
+
+    /// Waits until somebody wants the job to end, and says who. Cancel-safe.
+    pub(crate) async fn wanted(&self) -> String {
+        loop {
+            if let Some(job) = wanted(self.store.as_ref(), self.session).await {
+                return in_words(&job);
+            }
+            SystemClock.sleep(BEAT).await;
+        }
+    }
+
+    /// Stores the job with its first attempt, before anything is sent. Again it changes nothing.
+    ///
+    /// # Errors
+    /// As the database answers: then nothing is to be launched.
+    pub(super) async fn begin(&self, launching: &Launching, request: &LaunchRequest) -> Result<()> {
+        let mut begun = self.begun.lock().await;
+        if *begun {
+            return Ok(());
+        }
+        let archive = archive(launching, request, self.session);
+        let unrecorded = |error: Error| {
+            let message = "the job can't be recorded, and nothing was started; --no-record runs it without";
+            Error::new(error.kind(), message).with_operation("record").with_source(error)
+        };
+        self.store.import(vec![archive]).await.map_err(unrecorded)?;
+        let held = self.store.attempt(request.token).await.map_err(unrecorded)?;
+        if held.attempt.session != Some(self.session) {
+            let message = "this program was taken for dead before the launch, and a dispatcher has taken the job over";
+            return Err(Error::new(ErrorKind::LeaseLost, message).with_operation("record"));
+        }
+        *begun = true;
+        let mut state = self.state();
+        (state.token, state.keep, state.cap) = (Some(request.token), launching.keep, request.plan.template.log_cap);
+        Ok(())
+    }
+
+    /// It was launched. Nobody waits for that to be stored: should this program die now, it is found by its token.
+    pub(super) fn launched(&self, handle: &ExecutionHandle) {
+        if !std::mem::replace(&mut self.state().launched, true) {
+            self.hand_in(handle.token, What::Launched(Box::new(handle.clone())));
+        }
+    }
+
+    /// It was seen to run.
+    pub(super) fn started(&self, token: LaunchToken) {
+        let mut state = self.state();
+        if state.launched && !std::mem::replace(&mut state.started, true) {
+            drop(state);
+            self.hand_in(token, What::Started);
+        }
+    }
+
+    /// It has ended: its log is saved, and what became of it stored.
+    pub(super) async fn ended(&self, executor: &dyn ContainerExecutor, handle: &ExecutionHandle, harvest: &Harvest) {
+        let cap = self.state().cap.unwrap_or(LOG_CAP);
+        let outcome = match self.logs.save(executor, handle, cap).await {
+            Ok(saved) => {
+                let mut outcome = Outcome::of_end(harvest.termination.clone());
+                outcome.usage = Some(harvest.usage.clone());
+                outcome.logs = Some(saved.summary);
+                outcome.log = Some(saved.reference);
+                outcome.parsed_output = saved.parsed_output;
+                outcome
+            }
+            Err(error) => {
+                self.state().ended = Some(Err(format!("its log can't be saved: {}", error.chain())));
+                return;
+            }
+        };
+        let closed = self.state().keep;
+        self.store_end(handle.token, outcome, closed).await;
+    }
+
+    /// Whether what became of it is stored, so that its traces may be removed.
+    pub(super) fn may_clean_up(&self) -> Result<()> {
+        match &self.state().ended {
+            Some(Ok(())) => Ok(()),
+            Some(Err(why)) => Err(unstored(why)),
+            None => Err(unstored("it has not ended")),
+        }
+    }
+
+    /// The run has come to its end.
+    pub(super) async fn conclude(&self, outcome: &RunOutcome) {
+        let token = outcome.request.token;
+        if let Some(reason) = &outcome.lost
+            && self.state().token.is_some()
+        {
+            self.store_end(token, Outcome::lost(reason.clone()), false).await;
+        }
+        let is_removed = matches!(outcome.cleanup, Cleanup::Removed) && self.may_clean_up().is_ok();
+        let is_delivered = matches!(outcome.logs, LogDelivery::Delivered(_));
+        if is_removed && is_delivered {
+            // Before the session is over: afterwards it could store nothing.
+            let _ = timeout(LAST_WORD, self.hand_in(token, What::Closed)).await;
+        }
+        self.close().await;
+    }
+
+    /// The run could not be taken to its end. What was not launched, for sure, has ended.
+    pub(super) async fn break_off(&self, error: &Error) {
+        let (token, launched) = {
+            let state = self.state();
+            (state.token, state.launched)
+        };
+        let is_open = error.advice() == Advice::LookUpFirst
+            || error.operation() == Some("find_launch")
+            || error.kind() == ErrorKind::LeaseLost;
+        if let Some(token) = token.filter(|_| !launched && !is_open) {
+            let status = match error.kind() {
+                ErrorKind::Cancelled => JobStatus::Cancelled,
+                ErrorKind::Timeout if error.operation() == Some("prepare") => JobStatus::TimedOut,
+                _ => JobStatus::Failed,
+            };
+            self.store_end(token, Outcome::new(status, error.chain()), true).await;
+        }
+        self.close().await;
+    }
+
+    /// Ends the session. What it still holds, others take over.
+    pub(super) async fn close(&self) {
+        let _ = timeout(LAST_WORD, self.end_session()).await;
+    }
+
+    async fn end_session(&self) {
+        if let Err(error) = self.store.close_session(self.session).await {
+            tracing::info!(error = %error.chain(), "the session could not be closed; it will be fenced off");
+        }
+    }
+
+    async fn store_end(&self, token: LaunchToken, outcome: Outcome, closed: bool) {
+        let next = Next::Finish(outcome.status);
+        let what = What::Ended { outcome: Box::new(outcome), charges: Vec::new(), next, closed };
+        let stored = match timeout(PATIENCE, self.hand_in(token, what)).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(error))) if error.kind() == ErrorKind::LeaseLost => {
+                Err("this program was taken for dead, and a dispatcher goes on with the job".to_owned())
+            }
+            Ok(Ok(Err(error))) => self.settled_by_hand(token).await.ok_or_else(|| error.chain()),
+            Ok(Err(_)) => Err("nothing is stored any more".to_owned()),
+            Err(_) => Err(format!("the database has not taken it within {PATIENCE:?}")),
+        };
+        self.state().ended = Some(stored);
+    }
+
+    /// Whether somebody has settled meanwhile what became of it.
+    async fn settled_by_hand(&self, token: LaunchToken) -> Option<()> {
+        let held = self.store.attempt(token).await.ok()?;
+        (held.attempt.state == AttemptState::Ended && held.attempt.session == Some(self.session)).then_some(())
+    }
+
+    fn hand_in(&self, token: LaunchToken, what: What) -> super::recorder::Answer {
+        self.recorder.hand_in(Change::new(token, SystemClock.now(), what))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn unstored(why: &str) -> Error {
+    let message = format!("what became of the job is not recorded: {why}; the next `longshore dispatch` does both");
+    Error::new(ErrorKind::Conflict, message).with_operation("record")
+}
+
+/// The job as it is stored while its launch is under way.
+fn archive(launching: &Launching, request: &LaunchRequest, session: SessionId) -> JobArchive {
+    let (job, now) = (&launching.job, request.created_at);
+    let submission = Submission::builder(job.clone()).maybe_bound(launching.bound.clone()).build();
+    let mut record = JobRecord::new(submission, now);
+    record.status = JobStatus::Launching;
+    record.attempts = request.token.attempt();
+    record.host = Some(request.plan.host.clone());
+    record.executor_type = Some(request.plan.executor_type.clone());
+    let intent = Intent::new(request.clone(), launching.decision.clone(), Vec::new());
+    let attempt = AttemptRecord::new(intent, session, now);
+    let user = job.created_by.as_ref().map_or_else(database::user, |by| by.name.clone());
+    let claimed = JobEvent::new(now, "claimed", Actor::Dispatcher(session)).of_attempt(request.token.attempt());
+    let events = vec![
+        JobEvent::new(now, "submitted", Actor::User(user)),
+        claimed.with_detail(Some(format!("on host {}", request.plan.host))),
+    ];
+    JobArchive::new(record, vec![attempt], events)
+}
+
+/// Gives signs of life until the session is over.
+async fn live(store: Arc<dyn JobStore>, session: SessionId) {
+    loop {
+        SystemClock.sleep(BEAT).await;
+        match store.beat(session).await {
+            Err(error) if error.kind() == ErrorKind::LeaseLost => return,
+            Err(error) => tracing::warn!(error = %error.chain(), "the database does not take signs of life"),
+            Ok(_) => {}
+        }
+    }
+}
+
+/// The job that somebody wants to end, as soon as there is one; none when no news can be heard now.
+async fn wanted(store: &dyn JobStore, session: SessionId) -> Option<JobRecord> {
+    let mut news = store.news().await.ok()?;
+    while let Some(news) = news.next().await {
+        if news.interventions
+            && let Ok(jobs) = store.interventions(session).await
+            && let Some(job) = jobs.into_iter().next()
+        {
+            return Some(job);
+        }
+    }
+    None
+}
+
+fn in_words(job: &JobRecord) -> String {
+    let request = job.cancel.as_ref();
+    let who = request.map(|request| format!(" by {}", request.by)).unwrap_or_default();
+    let why = request.and_then(|request| request.why.as_deref()).map(|why| format!(": {why}")).unwrap_or_default();
+    let what = if job.status == JobStatus::Lost { "settled as lost" } else { "cancelled" };
+    format!("the job is {what}{who}{why}; stopping it")
+}
