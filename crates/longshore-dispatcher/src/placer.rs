@@ -70,11 +70,13 @@ impl RouterPlacer {
         request.bound.clone_from(&job.submission.bound);
         request.again = job.reason.is_some() || job.attempts > 0;
         let route = snapshot.route(&request);
+        // With what each host has against it, such as who has paused it and why.
+        let told = route.decision.error().map(|error| error.message().to_owned());
         match &route.decision.outcome {
             RouteOutcome::Chosen { estimate, .. } => self.launch(job, &route, estimate, snapshot),
             RouteOutcome::NotNow { reason, ask_again_at } => {
-                let (reason, waiting_for) = (reason.clone(), self.waiting_for(job, &route, *ask_again_at));
-                (Placement::Wait { reason, waiting_for }, Vec::new())
+                let waiting_for = self.waiting_for(job, &route, *ask_again_at);
+                (Placement::Wait { reason: told.unwrap_or_else(|| reason.clone()), waiting_for }, Vec::new())
             }
             RouteOutcome::Never { .. } if may_be_paid_later(&route, snapshot) => {
                 let until = longshore_core::clock::later(self.now, LOOK_AGAIN);
@@ -85,7 +87,6 @@ impl RouterPlacer {
             RouteOutcome::Never { reason } => {
                 // Where hosts have refused it, what they said is the reason.
                 let said = job.reason.clone().filter(|_| !job.refused_by.is_empty());
-                let told = route.decision.error().map(|error| error.message().to_owned());
                 let reason = said.or(told).unwrap_or_else(|| reason.clone());
                 (Placement::Refuse { reason, decision: Box::new(route.decision) }, Vec::new())
             }

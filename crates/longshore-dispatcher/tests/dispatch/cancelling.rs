@@ -42,13 +42,15 @@ async fn a_job_is_cancelled_in_whatever_stage_it_is() {
 #[tokio::test(start_paused = true)]
 async fn a_paused_host_takes_nothing_until_it_is_resumed() {
     let stage = Stage::new([json!({})]);
-    let request = || Request::new(Actor::User("operator".to_owned()), stage.now());
+    let request = || Request::new(Actor::User("operator".to_owned()), stage.now()).because("new disks");
     stage.store.pause(Pause::new(Some("one".parse().unwrap()), request())).await.unwrap();
     let dispatcher = stage.dispatch();
     let id = stage.submit(stage.job(&["exit 0"])).await;
     stage.clock.sleep(Duration::from_secs(3600)).await;
     let job = stage.store.job(id).await.unwrap();
     assert_eq!((job.status, job.attempts), (JobStatus::Pending, 0));
+    let reason = job.reason.unwrap();
+    assert!(["one", "operator", "new disks"].iter().all(|word| reason.contains(word)), "{reason}");
     stage.store.resume(Some(&"one".parse().unwrap()), request()).await.unwrap();
     assert_eq!(stage.finished(id).await.status, JobStatus::Completed);
     dispatcher.abort();
