@@ -3,6 +3,7 @@
 use longshore_core::{Clock, Error, ErrorKind, clock::since};
 use longshore_store::{Claim, Claimed, Held};
 use std::{
+    convert::Infallible,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -39,11 +40,11 @@ struct Look {
 pub(crate) async fn run(scene: Arc<Scene>, idle: watch::Sender<bool>) -> Error {
     discover(&scene).await;
     loop {
+        idle.send_replace(false);
         let look = match look_or_doubt(&scene).await {
             Ok(look) => look,
             Err(lost) => return lost,
         };
-        idle.send_replace(scene.busy() == 0 && !scene.scouts.are_out());
         let again_in = look.again_in();
         let clock: &dyn Clock = scene.clock();
         tokio::select! {
@@ -54,7 +55,18 @@ pub(crate) async fn run(scene: Arc<Scene>, idle: watch::Sender<bool>) -> Error {
                     scout::discover(&scene);
                 }
             }
+            never = tell_of_idleness(&scene, &idle) => match never {},
         }
+    }
+}
+
+/// Until the next look. Whoever has been out to look for hosts has the queue looked at again.
+async fn tell_of_idleness(scene: &Scene, idle: &watch::Sender<bool>) -> Infallible {
+    loop {
+        scene.load.becomes(true).await;
+        idle.send_replace(!scene.scouts.are_out() && !scene.is_draining());
+        scene.load.becomes(false).await;
+        idle.send_replace(false);
     }
 }
 
@@ -69,7 +81,8 @@ async fn look_or_doubt(scene: &Arc<Scene>) -> Result<Look, Error> {
     match look(scene).await {
         Err(error) if error.kind() != ErrorKind::LeaseLost => {
             report::trouble(&error, "the queue can't be looked at; trying again");
-            scene.doubt();
+            // Where there are doubts there are beats.
+            scene.wakes.freed.notify_one();
             take_up_held(scene).await?;
             Ok(Look { again_in: Some(PAUSE), missed: false })
         }
@@ -89,11 +102,13 @@ async fn discover(scene: &Arc<Scene>) {
 
 /// One look; again at once where there is more.
 async fn look(scene: &Arc<Scene>) -> Result<Look, Error> {
+    let asking = scene.begin_asking();
     loop {
-        let busy = scene.busy();
+        let busy = scene.load.driven();
         metrics::busy(busy);
         let room = scene.settings().max_jobs.saturating_sub(busy).min(scene.settings().claim_size);
         if room == 0 || scene.is_closing() {
+            asking.answered();
             return Ok(Look { again_in: None, missed: false });
         }
         scout::probe(scene);
@@ -107,6 +122,7 @@ async fn look(scene: &Arc<Scene>) -> Result<Look, Error> {
         }
         if looked_at < room {
             let again_in = next_at.map(|at| since(at, scene.clock().now()));
+            asking.answered();
             return Ok(Look { again_in, missed });
         }
     }
@@ -134,10 +150,12 @@ pub(crate) async fn take_up_held(scene: &Arc<Scene>) -> Result<(), Error> {
         scene.clock().sleep(PAUSE).await;
         return Ok(());
     }
+    let asking = scene.begin_asking();
     scene.take_up_begins();
     let held = held(scene).await;
     let taken = held.map(|held| held.into_iter().for_each(|held| driver::drive(scene, held, Knowledge::Stale)));
     scene.take_up_ends();
+    asking.answered();
     taken
 }
 

@@ -3,6 +3,7 @@
 mod claims;
 mod dispatcher;
 mod driver;
+mod load;
 mod logs;
 mod metrics;
 mod placer;

@@ -1,5 +1,6 @@
 //! Signs of life: giving them, missing those of others, and taking over what the dead have left.
 
+use futures::future::BoxFuture;
 use longshore_core::{Error, ErrorKind, clock::later};
 use longshore_store::{Beat, SessionId};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -15,21 +16,24 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// What was seen of another session: its pulse, and how often in a row it stood still.
 type Seen = BTreeMap<SessionId, (u64, u32)>;
+/// What is left of the pause between two beats that count, if one goes on. News don't begin it anew: however many there are,
+/// the beats that count come.
+type Rest = Option<BoxFuture<'static, ()>>;
 
 /// Beats until the session is lost. Alone and without work there is nothing to beat for.
 pub(crate) async fn run(scene: Arc<Scene>) -> Error {
     let mut seen = Seen::new();
     let mut counts = false;
+    let mut left = Rest::None;
     loop {
         counts = match beat(&scene, &mut seen, counts).await {
-            Ok(others) => match rest(&scene, others, counts).await {
+            Ok(others) => match rest(&scene, &mut left, others, counts).await {
                 Ok(counts) => counts,
                 Err(lost) => return lost,
             },
             Err(error) if error.kind() == ErrorKind::LeaseLost => return error,
             Err(error) => {
                 report::trouble(&error, "the store does not take signs of life; trying again");
-                scene.doubt();
                 scene.clock().sleep(PAUSE).await;
                 if let Err(lost) = claims::take_up_held(&scene).await {
                     return lost;
@@ -42,18 +46,22 @@ pub(crate) async fn run(scene: Arc<Scene>) -> Error {
 }
 
 /// Waits for the next beat. Returns whether that one counts as time that has passed: only those do that come by themselves.
-async fn rest(scene: &Arc<Scene>, others: usize, counts: bool) -> Result<bool, Error> {
-    if counts && scene.doubts() {
+async fn rest(scene: &Arc<Scene>, left: &mut Rest, others: usize, counts: bool) -> Result<bool, Error> {
+    if counts && scene.load.has_doubts() {
         claims::take_up_held(scene).await?;
-        scene.is_reassured();
+        scene.load.is_reassured();
     }
-    let is_needed = others > 0 || scene.busy() > 0 || scene.doubts();
-    let pause = if is_needed { scene.settings().beat() } else { Duration::MAX };
-    Ok(tokio::select! {
+    let is_needed = others > 0 || scene.load.driven() > 0 || scene.load.has_doubts();
+    let going_on = left.take().filter(|_| is_needed);
+    let rest = going_on.or_else(|| is_needed.then(|| scene.rest(scene.settings().beat())));
+    let mut rest = rest.unwrap_or_else(|| Box::pin(std::future::pending()));
+    tokio::select! {
         biased;
-        () = scene.wakes.freed.notified() => false,
-        () = scene.clock().sleep(pause) => true,
-    })
+        () = &mut rest => return Ok(true),
+        () = scene.wakes.freed.notified() => {}
+    }
+    *left = is_needed.then_some(rest);
+    Ok(false)
 }
 
 /// One beat, and what it tells of the others; how many there are.
@@ -86,10 +94,12 @@ fn is_dead(scene: &Scene, seen: &mut Seen, other: &Beat, counts: bool) -> bool {
 
 /// Takes over what nobody holds.
 async fn adopt(scene: &Arc<Scene>) -> Result<(), Error> {
-    if scene.is_draining() || planted!(scene, AdoptsNothing) {
+    if !scene.adopts() || planted!(scene, AdoptsNothing) {
+        scene.load.has_adopted();
         return Ok(());
     }
     let settings = scene.settings();
+    let asking = scene.begin_asking();
     loop {
         let quiet_at = later(scene.clock().now(), settings.launch_window.saturating_add(settings.margin));
         let asked = scene.ask();
@@ -100,6 +110,8 @@ async fn adopt(scene: &Arc<Scene>) -> Result<(), Error> {
             driver::drive(scene, held, scene.knowledge(asked));
         }
         if last {
+            scene.load.has_adopted();
+            asking.answered();
             return Ok(());
         }
     }

@@ -8,15 +8,23 @@ use longshore_core::{
 };
 use longshore_store::{Held, JobStore, SessionId};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 use tokio::sync::{Notify, mpsc, watch};
 
-use crate::{DrainMode, Parts, Settings, driver::Knowledge, recorder::Recorder, scout::Scouts, watcher::Watchers};
+use crate::{
+    DrainMode, Parts, Settings,
+    driver::Knowledge,
+    load::{Asking, Load},
+    recorder::Recorder,
+    scout::Scouts,
+    watcher::Watchers,
+};
 
 /// A session as its parts see it.
 #[derive(Debug)]
@@ -33,11 +41,10 @@ pub(crate) struct Scene {
     pub(crate) wakes: Wakes,
     pub(crate) scouts: Scouts,
     driven: Mutex<BTreeMap<LaunchToken, watch::Sender<Attention>>>,
-    /// How many attempts are driven.
-    busy: watch::Sender<usize>,
+    /// The attempts whose drivers broke: what they had sent nobody knows.
+    broken: Mutex<BTreeSet<LaunchToken>>,
+    pub(crate) load: Load,
     take_ups: TakeUps,
-    /// For how many more beats it is looked whether more is held than is driven.
-    doubts: AtomicU32,
 }
 
 /// How often everything that is held was begun to be taken up, and how often that was done with.
@@ -72,6 +79,8 @@ pub(crate) struct Wakes {
     pub(crate) queue: Notify,
     pub(crate) freed: Notify,
     pub(crate) interventions: Notify,
+    /// There is one more attempt to drive.
+    pub(crate) gained: Notify,
 }
 
 /// What people want of an attempt.
@@ -93,9 +102,12 @@ pub(crate) struct Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.scene.broken().insert(self.token);
+        }
         let mut driven = self.scene.driven();
         driven.remove(&self.token);
-        self.scene.busy.send_replace(driven.len());
+        self.scene.load.drives(driven.len());
         drop(driven);
         self.scene.wakes.queue.notify_one();
     }
@@ -122,28 +134,17 @@ impl Scene {
             wakes: Wakes::default(),
             scouts: Scouts::default(),
             driven: Mutex::default(),
-            busy: watch::Sender::new(0),
+            broken: Mutex::default(),
+            load: Load::default(),
             take_ups: TakeUps::default(),
-            doubts: AtomicU32::new(0),
         }
     }
 
-    /// Notes that the store did not answer when it was asked for attempts: it may still give us some, at any moment within
+    /// Begins to ask the store for attempts to drive. One that does not answer may still give us some, at any moment within
     /// the margin.
-    pub(crate) fn doubt(&self) {
+    pub(crate) fn begin_asking(&self) -> Asking<'_> {
         let settings = self.settings();
-        let beats = settings.margin.as_millis() / settings.beat().as_millis().max(1);
-        self.doubts.store(u32::try_from(beats).unwrap_or(u32::MAX).saturating_add(2), Ordering::Relaxed);
-        self.wakes.freed.notify_one();
-    }
-
-    pub(crate) fn doubts(&self) -> bool {
-        self.doubts.load(Ordering::Relaxed) > 0
-    }
-
-    /// What is held was taken up once more.
-    pub(crate) fn is_reassured(&self) {
-        let _ = self.doubts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |doubts| doubts.checked_sub(1));
+        self.load.ask(settings.margin, settings.beat())
     }
 
     /// Notes that the store is about to be asked for attempts to drive.
@@ -197,6 +198,11 @@ impl Scene {
         *self.closing.borrow() != DrainMode::Open
     }
 
+    /// Whether what nobody holds is taken over.
+    pub(crate) fn adopts(&self) -> bool {
+        *self.closing.borrow() < DrainMode::StopJobs && !self.is_draining()
+    }
+
     pub(crate) fn is_draining(&self) -> bool {
         *self.draining.borrow()
     }
@@ -219,11 +225,12 @@ impl Scene {
         let cancel = held.job.cancel.is_some();
         let (sender, attention) = watch::channel(Attention { cancel, settled: false });
         driven.insert(token, sender);
-        if self.busy.send_replace(driven.len()) == 0 {
+        if self.load.drives(driven.len()) == 0 {
             // Whoever holds something gives signs of life.
             self.wakes.freed.notify_one();
         }
         drop(driven);
+        self.wakes.gained.notify_one();
         Some(Seat { scene: Arc::clone(self), token, attention })
     }
 
@@ -242,15 +249,19 @@ impl Scene {
         is_driven
     }
 
-    /// Waits until nothing is driven. Cancel-safe.
-    pub(crate) async fn is_free(&self) {
-        let mut busy = self.busy.subscribe();
-        let _ = busy.wait_for(|busy| *busy == 0).await;
+    /// Whether the attempt's driver broke in this session, which is told once.
+    pub(crate) fn had_broken(&self, token: LaunchToken) -> bool {
+        self.broken().remove(&token)
     }
 
-    /// How many attempts are driven.
-    pub(crate) fn busy(&self) -> usize {
-        *self.busy.borrow()
+    /// A time that passes by the clock, whoever waits for it.
+    pub(crate) fn rest(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        let clock = Arc::clone(&self.parts.clock);
+        Box::pin(async move { clock.sleep(duration).await })
+    }
+
+    fn broken(&self) -> MutexGuard<'_, BTreeSet<LaunchToken>> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn driven(&self) -> MutexGuard<'_, BTreeMap<LaunchToken, watch::Sender<Attention>>> {

@@ -43,6 +43,28 @@ impl Scouts {
     }
 }
 
+/// Somebody who asks a host. It is back when this is dropped, even if an executor broke.
+struct Scout {
+    scene: Arc<Scene>,
+    host: HostName,
+}
+
+impl Drop for Scout {
+    fn drop(&mut self) {
+        self.scene.scouts.asked().remove(&self.host);
+        self.scene.wakes.queue.notify_one();
+    }
+}
+
+/// That hosts are being probed, likewise.
+struct Probing(Arc<Scene>);
+
+impl Drop for Probing {
+    fn drop(&mut self) {
+        *self.0.scouts.probing() = false;
+    }
+}
+
 /// Asks every enabled host of which nothing is known, unless it is being asked. The queue is looked at after each answer.
 pub(crate) fn discover(scene: &Arc<Scene>) {
     let snapshot = scene.router().snapshot();
@@ -52,11 +74,10 @@ pub(crate) fn discover(scene: &Arc<Scene>) {
         if !scene.scouts.asked().insert(name.clone()) {
             continue;
         }
-        let asking = Arc::clone(scene);
+        let scout = Scout { scene: Arc::clone(scene), host: name };
         scene.tasks.spawn(async move {
-            asking.router().discover(Some(&Target::Host(name.clone())), asking.clock(), LIMIT).await;
-            asking.scouts.asked().remove(&name);
-            asking.wakes.queue.notify_one();
+            let scene = &scout.scene;
+            scene.router().discover(Some(&Target::Host(scout.host.clone())), scene.clock(), LIMIT).await;
         });
     }
 }
@@ -66,12 +87,12 @@ pub(crate) fn probe(scene: &Arc<Scene>) {
     if std::mem::replace(&mut *scene.scouts.probing(), true) {
         return;
     }
-    let probing = Arc::clone(scene);
+    let probing = Probing(Arc::clone(scene));
     scene.tasks.spawn(async move {
-        let probed = probing.router().probe_due(probing.clock(), LIMIT).await;
-        *probing.scouts.probing() = false;
+        let scene = &probing.0;
+        let probed = scene.router().probe_due(scene.clock(), LIMIT).await;
         if !probed.is_empty() {
-            probing.wakes.queue.notify_one();
+            scene.wakes.queue.notify_one();
         }
     });
 }

@@ -35,8 +35,12 @@ pub(crate) async fn run(
     drain: &Arc<watch::Sender<DrainMode>>,
     idle: &watch::Sender<bool>,
 ) -> Result<End> {
+    idle.send_replace(false);
     let session = SessionId::new(parts.clock.now());
-    open(parts, session).await?;
+    if let Err(error) = open(parts, session).await {
+        // Opened by a call whose answer was lost, it was fenced off before it was asked for again.
+        return if error.kind() == ErrorKind::LeaseLost { Ok(End::Lost(error)) } else { Err(error) };
+    }
     let (recorder, recording) = Recorder::new(Arc::clone(&parts.store), Arc::clone(&parts.clock), session);
     let (tasks, handed_in) = mpsc::unbounded_channel();
     let (draining, is_draining) = watch::channel(false);
@@ -107,8 +111,10 @@ async fn work(
                     tracing::error!(%broken, "a task broke; what it drove is taken up again soon");
                     let scene = Arc::clone(scene);
                     tasks.spawn(Box::pin(async move {
+                        let asking = scene.begin_asking();
                         scene.clock().sleep(MENDING).await;
                         let _ = claims::take_up_held(&scene).await;
+                        asking.answered();
                     }) as BoxFuture<'static, ()>);
                 }
             }
@@ -179,7 +185,7 @@ async fn drained(scene: &Scene, drain: &Arc<watch::Sender<DrainMode>>, draining:
     draining.send_replace(true);
     tokio::select! {
         biased;
-        () = scene.is_free() => {}
+        () = scene.load.is_undriven() => {}
         () = scene.clock().sleep(scene.settings().drain) => {}
     }
 }
@@ -190,15 +196,24 @@ async fn reached(drain: &watch::Sender<DrainMode>, least: DrainMode) {
     }
 }
 
-/// Waits until all that is held has ended; by itself, or because it is cancelled.
+/// Waits until all that is held has ended, by itself or because it is cancelled, and nothing more can come.
 async fn finished(scene: &Scene, drain: &watch::Sender<DrainMode>) {
     tokio::select! {
         biased;
-        () = scene.is_free() => return,
+        () = scene.load.becomes(true) => return,
         () = reached(drain, DrainMode::StopJobs) => {}
     }
-    cancel_all(scene).await;
-    scene.is_free().await;
+    // What others have left is left.
+    scene.load.has_adopted();
+    loop {
+        scene.load.is_answered().await;
+        cancel_all(scene).await;
+        tokio::select! {
+            biased;
+            () = scene.load.becomes(true) => return,
+            () = scene.wakes.gained.notified() => {}
+        }
+    }
 }
 
 async fn cancel_all(scene: &Scene) {
@@ -209,7 +224,7 @@ async fn cancel_all(scene: &Scene) {
             Err(_) => scene.clock().sleep(PAUSE).await,
         }
     };
-    for held in held {
+    for held in held.into_iter().filter(|held| held.job.cancel.is_none()) {
         let request =
             Request::new(Actor::Dispatcher(scene.session), scene.clock().now()).because("the dispatcher stops");
         if let Err(error) = scene.store().intervene(held.job.id(), Intervention::Cancel, request).await {

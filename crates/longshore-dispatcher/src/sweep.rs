@@ -1,11 +1,12 @@
 //! What lies at providers and belongs to nobody: executions that the store does not know, or has long closed.
 
+use futures::FutureExt;
 use longshore_core::{
     ContainerExecutor, ErrorKind, LaunchToken, OwnedExecution, Owner, Result, StopReason, StopRequest, Timestamp,
     clock::{later, since},
 };
 use longshore_store::{AttemptState, Change, JobStore, What};
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use crate::scene::Scene;
 
@@ -78,11 +79,15 @@ pub(crate) async fn run(scene: Arc<Scene>) {
     loop {
         let hosts: Vec<_> = scene.router().snapshot().table().hosts().iter().map(|it| it.host.name.clone()).collect();
         for host in hosts {
-            if let Ok(executor) = scene.executor(&host)
-                && let Err(error) = sweep(&scene, executor.as_ref()).await
-                && error.kind() != ErrorKind::Unsupported
-            {
-                tracing::debug!(%host, error = %error.chain(), "the host can't be swept now");
+            if let Ok(executor) = scene.executor(&host) {
+                // An executor that breaks keeps no other host from being swept.
+                match AssertUnwindSafe(sweep(&scene, executor.as_ref())).catch_unwind().await {
+                    Err(_) => tracing::error!(%host, "the host's executor broke while it was swept"),
+                    Ok(Err(error)) if error.kind() != ErrorKind::Unsupported => {
+                        tracing::debug!(%host, error = %error.chain(), "the host can't be swept now");
+                    }
+                    Ok(_) => {}
+                }
             }
         }
         let again_at = later(scene.clock().now(), EVERY);

@@ -51,6 +51,8 @@ pub(crate) fn drive(scene: &Arc<Scene>, held: Held, knowledge: Knowledge) {
     let span = tracing::info_span!("attempt", %token, host = %held.attempt.host());
     // Whoever begins in a later state than the first has taken it over, and so has who finds a quiet time stored.
     let was_another_s = held.attempt.state != AttemptState::Launching || held.attempt.quiet_at.is_some();
+    // Where a driver broke, the next one knows as little of what was sent as if it had died.
+    let was_another_s = scene.had_broken(token) || was_another_s;
     let mut driver = Driver {
         scene: Arc::clone(scene),
         held,

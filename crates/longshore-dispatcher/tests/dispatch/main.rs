@@ -4,6 +4,8 @@
 
 mod cancelling;
 mod ends;
+mod idleness;
+mod panics;
 mod refusals;
 mod service;
 mod stage;

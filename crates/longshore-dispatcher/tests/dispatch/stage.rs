@@ -1,14 +1,18 @@
 //! A store, a place to run, and dispatchers.
 
 use longshore_core::{
-    Clock, ContainerJob, ExecutionHost, ExecutorContext, JobId, JobTemplate, Result, Timestamp, TokioClock,
+    Clock, ContainerExecutor, ContainerJob, ExecutionHost, ExecutorContext, JobId, JobTemplate, Result, Timestamp,
+    TokioClock,
     route::{RoutedHost, Router, RoutingTable},
 };
 use longshore_dispatcher::{Dispatcher, Parts, Settings};
 use longshore_mock::{MockConfig, MockExecutor, MockProvider};
-use longshore_store::{AttemptRecord, JobRecord, JobStore, LogStore, MemoryStore, Submission};
+use longshore_store::{AttemptRecord, JobRecord, JobStore, LogStore, MemoryStore, SessionId, Submission};
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
+
+/// Something around an executor.
+type Through = Box<dyn Fn(MockExecutor) -> Arc<dyn ContainerExecutor> + Send + Sync>;
 
 pub(crate) struct Stage {
     pub(crate) clock: Arc<dyn Clock>,
@@ -17,6 +21,8 @@ pub(crate) struct Stage {
     pub(crate) providers: Vec<MockProvider>,
     pub(crate) lost_after: Duration,
     hosts: Vec<ExecutionHost>,
+    /// What every executor is seen through.
+    pub(crate) through: Through,
 }
 
 impl Stage {
@@ -37,6 +43,7 @@ impl Stage {
             logs: LogStore::in_memory(),
             providers,
             lost_after,
+            through: Box::new(|executor| Arc::new(executor)),
         }
     }
 
@@ -47,12 +54,27 @@ impl Stage {
         self
     }
 
+    /// Every host goes on with what it has, and takes nothing new.
+    pub(crate) fn disable(&mut self) {
+        self.hosts.iter_mut().for_each(|host| host.enabled = false);
+    }
+
+    /// Fences off every session, as if their leases had passed.
+    pub(crate) async fn fence_all(&self) {
+        let session = SessionId::new(self.now());
+        self.store.open_session(session, "test").await.unwrap();
+        for other in self.store.beat(session).await.unwrap() {
+            assert!(self.store.fence(session, &other).await.unwrap());
+        }
+        self.store.close_session(session).await.unwrap();
+    }
+
     /// Another router over the same places.
     pub(crate) fn router(&self) -> Arc<Router> {
         let context = ExecutorContext::new("unused").with_clock(Arc::clone(&self.clock));
         let hosts = self.hosts.iter().zip(&self.providers).map(|(host, provider)| {
             let executor = MockExecutor::attach(host, &provider.another_link(), &context);
-            RoutedHost::new(host.clone(), Arc::new(executor))
+            RoutedHost::new(host.clone(), (self.through)(executor))
         });
         Arc::new(Router::new(RoutingTable::builder().hosts(hosts.collect()).build().unwrap()))
     }

@@ -1,7 +1,7 @@
 //! Dispatchers that die, and those that take over.
 
 use longshore_core::JobStatus;
-use longshore_store::{Actor, Intervention, JobStore, Request};
+use longshore_store::{Actor, Intervention, JobStore, Request, SessionId};
 use serde_json::json;
 use std::time::Duration;
 
@@ -23,6 +23,36 @@ async fn whatever_instant_a_dispatcher_dies_in_the_next_carries_on() {
         stage.closed(id).await;
         second.abort();
     }
+}
+
+/// Sessions that come and go all the time, as those of people's commands do.
+async fn come_and_go(stage: &Stage) -> std::convert::Infallible {
+    loop {
+        let session = SessionId::new(stage.now());
+        stage.store.open_session(session, "somebody").await.unwrap();
+        stage.clock.sleep(Duration::from_millis(700)).await;
+        stage.store.close_session(session).await.unwrap();
+        stage.clock.sleep(Duration::from_millis(300)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_dead_are_taken_over_however_many_others_come_and_go() {
+    let stage = Stage::new([json!({})]);
+    let first = stage.dispatch();
+    let id = stage.submit(stage.job(&["sleep 10s", "exit 4"])).await;
+    stage.until(id, |job| job.status == JobStatus::Running).await;
+    first.abort();
+    let died = stage.now();
+    let second = stage.dispatch();
+    let job = tokio::select! {
+        job = stage.finished(id) => job,
+        never = come_and_go(&stage) => match never {},
+    };
+    assert_eq!((job.status, job.exit_code), (JobStatus::Failed, Some(4)));
+    let took = stage.now().duration_since(died).as_secs();
+    assert!((30..=60).contains(&took), "taken over after {took} s of a lease of 30 s");
+    second.abort();
 }
 
 #[tokio::test(start_paused = true)]
