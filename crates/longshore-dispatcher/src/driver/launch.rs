@@ -58,7 +58,7 @@ impl Driver {
             LaunchSearch::Unprovable { reason } => self.unprovable(reason).await.map(|()| false),
             // The name itself refuses a twin; without one, somebody else's launch may still be on its way.
             _ if executor.capabilities().launch == LaunchIdempotency::ByKey || self.is_quiet() => {
-                self.unproven = false;
+                self.unproven = !self.is_quiet();
                 Ok(true)
             }
             _ => {

@@ -29,6 +29,8 @@ impl Driver {
         {
             let _ = executor.cleanup(handle).await;
         }
+        let is_believed =
+            [planted!(self.scene, BelievesItsStop), planted!(self.scene, SettlesWhenStopped)].contains(&true);
         let asked = handle.clone();
         let harvest = self.insist(move |executor| {
             let handle = asked.clone();
@@ -36,8 +38,12 @@ impl Driver {
         });
         let harvest = match harvest.await? {
             Ok(harvest) => Some(harvest),
-            // Not ended after all: it is watched again.
-            Err(error) if error.kind() == ErrorKind::StillRunning => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::StillRunning && is_believed => None,
+            // Not ended after all: it is watched again, though not at once, because its provider contradicts itself.
+            Err(error) if error.kind() == ErrorKind::StillRunning => {
+                self.rest().await;
+                return Ok(());
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return self.lose(format!("it ended and can't be harvested: {}", error.chain())).await,
         };

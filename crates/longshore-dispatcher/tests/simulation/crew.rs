@@ -1,15 +1,19 @@
 //! Dispatchers: how they are made, and how they live and die.
 
 use longshore_core::{
+    LaunchToken,
     price::{PriceBook, PriceSheet},
     route::{Budget, BudgetPeriod, RoutedHost, Router, RoutingTable, UnknownPrice},
 };
 use longshore_dispatcher::{Dispatcher, Drain, DrainMode, Parts, Settings};
+use longshore_store::JobStore;
 use std::{
+    convert::Infallible,
     fmt::Write as _,
     sync::{Arc, Mutex},
     time::Duration,
 };
+use tokio::sync::watch;
 
 use crate::{executor::Remote, keeper::Keeper, life::Life, script::Member, store::Wire, world::World};
 
@@ -25,7 +29,7 @@ impl Crew {
         Arc::new(Self(Mutex::new(world.script.crew.iter().map(|_| None).collect())))
     }
 
-    pub(crate) fn member(&self, at: usize) -> Option<(Arc<Life>, Drain)> {
+    pub(crate) fn member(&self, at: usize) -> Option<Manned> {
         let members = self.0.lock().unwrap();
         members[at % members.len()].clone()
     }
@@ -34,7 +38,7 @@ impl Crew {
         self.0.lock().unwrap().iter().flatten().map(|(life, _)| Arc::clone(life)).collect()
     }
 
-    fn enter(&self, at: usize, life: Option<(Arc<Life>, Drain)>) {
+    fn enter(&self, at: usize, life: Option<Manned>) {
         self.0.lock().unwrap()[at] = life;
     }
 
@@ -55,9 +59,11 @@ impl Crew {
     async fn live(&self, world: &Arc<World>, at: usize, life: &Arc<Life>) {
         let dispatcher = dispatcher(life);
         self.enter(at, Some((Arc::clone(life), dispatcher.drain())));
+        let idle = dispatcher.idle();
         let mut task = tokio::spawn(async move { dispatcher.run().await });
         tokio::select! {
             biased;
+            never = watch_idleness(world, life, idle) => match never {},
             () = life.died() => {}
             ended = &mut task => {
                 life.tell(|line| {
@@ -84,6 +90,37 @@ impl Crew {
     }
 }
 
+/// Whoever says that it is idle holds nothing.
+async fn watch_idleness(world: &World, life: &Life, mut idle: watch::Receiver<bool>) -> Infallible {
+    loop {
+        if idle.wait_for(|idle| *idle).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        let first = holds(world, life).await;
+        // Whoever is about to say otherwise has said so then.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let still = holds(world, life).await;
+        if *idle.borrow() && first.is_some() && first == still {
+            world.broken("whoever is idle holds nothing", format!("{} holds {still:?}", life.name));
+        }
+        if idle.wait_for(|idle| !*idle).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// The first attempt that it holds, as the store says.
+async fn holds(world: &World, life: &Life) -> Option<LaunchToken> {
+    let session = (*life.session.lock().unwrap())?;
+    let open = world.ledger().open.clone();
+    for token in open {
+        if world.store.attempt(token).await.unwrap().attempt.session == Some(session) {
+            return Some(token);
+        }
+    }
+    None
+}
+
 async fn leaves(world: &World, at: usize) {
     if at == 0 {
         std::future::pending::<()>().await;
@@ -92,7 +129,7 @@ async fn leaves(world: &World, at: usize) {
 }
 
 fn born(world: &Arc<World>, at: usize, number: u32) -> Arc<Life> {
-    let Member { ahead, dies, freezes } = &world.script.crew[at];
+    let Member { ahead, dies, freezes, hesitates } = &world.script.crew[at];
     let mut dice = world.dice();
     // Each life is longer than the one before, so that work gets done.
     let grown = u64::from(number) / 3 + 1;
@@ -102,7 +139,8 @@ fn born(world: &Arc<World>, at: usize, number: u32) -> Arc<Life> {
         (1 + dice.below(2 * about), dice.millis(1, longest))
     });
     drop(dice);
-    let life = Life::new(world, format!("d{at}.{number}"), *ahead).with_ends(dies_at, freezes_at);
+    let life =
+        Life::new(world, format!("d{at}.{number}"), *ahead).with_ends(dies_at, freezes_at).hesitating(*hesitates);
     Arc::new(life)
 }
 

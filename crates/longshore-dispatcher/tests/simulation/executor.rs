@@ -296,7 +296,7 @@ impl ContainerExecutor for Remote {
     }
 
     async fn launch_job(&self, request: &LaunchRequest) -> Result<ExecutionHandle> {
-        self.life.step("launch").await;
+        self.life.hesitate().await;
         let sent = self.send(request).await;
         self.life.step("launched").await;
         sent

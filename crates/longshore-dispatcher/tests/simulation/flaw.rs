@@ -27,7 +27,7 @@ pub(crate) enum Flaw {
     ForgetsWrites,
     /// An idempotency key is not kept.
     ForgetsKeys,
-    /// Whoever adopts what was launching is not told to wait.
+    /// Whoever adopts what was launching is not told that it was another's.
     NoQuiet,
 }
 

@@ -1,6 +1,7 @@
 //! The life of one process: it steps, freezes, dies, is cut off, and has a clock of its own.
 
 use longshore_core::{Clock, Error, ErrorKind, Result, Timestamp, async_trait};
+use longshore_store::SessionId;
 use std::{
     fmt::Write as _,
     sync::{
@@ -25,7 +26,11 @@ pub(crate) struct Life {
     dies_at: Option<u64>,
     /// The step at which it freezes, and for how long.
     freezes_at: Option<(u64, Duration)>,
+    /// For how long it freezes before its next launch.
+    hesitates: Mutex<Option<Duration>>,
     frozen_until: Mutex<Option<Instant>>,
+    /// The session that it has opened last.
+    pub(crate) session: Mutex<Option<SessionId>>,
     is_dead: AtomicBool,
     died: Notify,
     /// How far its clock is ahead, in milliseconds.
@@ -42,7 +47,9 @@ impl Life {
             steps: AtomicU64::new(0),
             dies_at: None,
             freezes_at: None,
+            hesitates: Mutex::default(),
             frozen_until: Mutex::default(),
+            session: Mutex::default(),
             is_dead: AtomicBool::new(false),
             died: Notify::new(),
             ahead: AtomicI64::new(ahead),
@@ -55,6 +62,20 @@ impl Life {
         self.dies_at = dies_at;
         self.freezes_at = freezes_at;
         self
+    }
+
+    pub(crate) fn hesitating(self, pause: Option<Duration>) -> Self {
+        *self.hesitates.lock().unwrap() = pause;
+        self
+    }
+
+    /// Just before a launch is sent.
+    pub(crate) async fn hesitate(&self) {
+        let pause = self.hesitates.lock().unwrap().take();
+        if let Some(pause) = pause.filter(|_| !self.world.is_calm()) {
+            self.freeze(pause);
+        }
+        self.step("launch").await;
     }
 
     /// Before and after whatever it asks of anybody.

@@ -104,9 +104,8 @@ fn job(world: &World, archive: &JobArchive) -> Verdict {
 fn passing(job: &JobRecord, last: &AttemptRecord, launches: u32) -> Verdict {
     const PASSING: [&str; 5] = ["no capacity: ", "quota reached: ", "rate limited: ", "connection refused", "was lost"];
     let reason = last.outcome.as_ref().map(|outcome| outcome.reason.as_str()).unwrap_or_default();
-    let for_money = job.reason.as_ref().is_some_and(|reason| reason.contains("budget"));
-    let may_pass = launches == 0 && !for_money && PASSING.iter().any(|passing| reason.contains(passing));
-    let ended_by_it = may_pass && job.status == JobStatus::Failed && job.cancel.is_none();
+    let may_pass = launches == 0 && PASSING.iter().any(|passing| reason.contains(passing));
+    let ended_by_it = may_pass && job.status == JobStatus::Failed && job.finished_at == last.ended_at;
     demand!(!ended_by_it, "a refusal that may pass ends no job", "{}: {reason}", job.id());
     Ok(())
 }

@@ -70,6 +70,8 @@ pub(crate) struct Member {
     pub(crate) dies: Option<u64>,
     /// After about how many steps it freezes, if it does, and for how long at most.
     pub(crate) freezes: Option<(u64, Duration)>,
+    /// For how long each of its lives freezes just before its first launch is sent, if it does.
+    pub(crate) hesitates: Option<Duration>,
 }
 
 /// Which member or host is the one of a number that is counted round.
@@ -156,6 +158,7 @@ impl Member {
             ahead: dice.pick(&[0, 0, 1_000, -90_000, 5_400_000, -7_200_000]),
             dies: dice.pick(&[None, Some(8), Some(25), Some(60), Some(200)]),
             freezes: dice.chance(300).then(|| (dice.between(5, 150), dice.millis(1_000, 180_000))),
+            hesitates: dice.chance(200).then(|| dice.millis(1_000, 300_000)),
         }
     }
 }

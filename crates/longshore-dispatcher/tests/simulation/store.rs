@@ -105,6 +105,14 @@ impl Wire {
         answer
     }
 
+    /// Much happens while some questions and answers are on their way.
+    async fn dawdle(&self) {
+        let world = self.world();
+        let longest = if world.is_calm() { 0 } else { 4 * world.script.faults.store_latency };
+        let late = if longest > 0 { world.dice().skewed(longest) } else { Duration::ZERO };
+        pause(late).await;
+    }
+
     /// What the dispatcher calls its session the store calls by a number.
     fn outward(session: SessionId, mut held: Held) -> Held {
         held.attempt.session = held.attempt.session.map(|_| session);
@@ -382,10 +390,12 @@ impl JobStore for Wire {
 
     async fn open_session(&self, session: SessionId, name: &str) -> Result<()> {
         let (inside, name) = (self.world().session_inside(session), name.to_owned());
+        *self.life.session.lock().unwrap() = Some(inside);
         self.ask("open_session", move |wire, store| {
             async move {
                 store.open_session(inside, &name).await?;
-                wire.world().ledger().beats.insert(inside, Instant::now());
+                // Opened again, it shows no new life.
+                wire.world().ledger().beats.entry(inside).or_insert_with(Instant::now);
                 wire.life.tell(|line| {
                     let _ = write!(line, "OPENS session {}", inside.as_uuid().as_u128());
                 });
@@ -411,6 +421,7 @@ impl JobStore for Wire {
 
     async fn fence(&self, session: SessionId, other: &Beat) -> Result<bool> {
         let (inside, mut other) = (self.world().session_inside(session), other.clone());
+        self.dawdle().await;
         self.ask("fence", move |wire, store| {
             async move {
                 if wire.has(Flaw::EpochIgnored) {
@@ -445,8 +456,10 @@ impl JobStore for Wire {
         let inside = self.world().session_inside(session);
         self.ask("adopt", move |wire, store| {
             async move {
-                let quiet_at = if wire.has(Flaw::NoQuiet) { Timestamp::UNIX_EPOCH } else { quiet_at };
-                let adopted = store.adopt(inside, most, quiet_at).await?;
+                let mut adopted = store.adopt(inside, most, quiet_at).await?;
+                if wire.has(Flaw::NoQuiet) {
+                    adopted.iter_mut().for_each(|held| held.attempt.quiet_at = None);
+                }
                 for held in &adopted {
                     wire.life.tell(|line| {
                         let token = held.attempt.token();
@@ -507,6 +520,7 @@ impl JobStore for Wire {
     async fn held(&self, session: SessionId) -> Result<Vec<Held>> {
         let inside = self.world().session_inside(session);
         let held = self.ask("held", move |_, store| async move { store.held(inside).await }.boxed()).await?;
+        self.dawdle().await;
         Ok(Self::all_outward(session, held))
     }
 
