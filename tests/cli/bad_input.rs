@@ -227,8 +227,8 @@ async fn the_executor_and_its_settings() {
         (&["--executor-option", r#"docker={"privileged": true}"#], &broken("--executor-option", "docker.privileged", options)),
         (&["--executor-option", "docker.init=maybe"], &broken("--executor-option", "docker.init", "it takes true or false; see `longshore schema docker-options`")),
         (&["--executor", "mock", "--host", "x"], &broken("--host", "x", "a host of the mock executor has no address; leave it out")),
-        (&["--host", "nowhere"], "the engine's address \"nowhere\" is not one that Longshore can reach; use unix:///PATH or tcp://HOST:PORT (host docker)"),
-        (&["--host", "tcp://192.0.2.1:2375"], "the engine's address \"tcp://192.0.2.1:2375\" is plain TCP: whoever can reach it is root on that machine; use TLS (`tls`, or DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH), a unix socket, or set allow_plain_tcp = true (host docker)"),
+        (&["--host", "nowhere"], "the engine's address \"nowhere\" is not one that Longshore can reach; use unix:///PATH or tcp://HOST:PORT (host docker-e291ad27)"),
+        (&["--host", "tcp://192.0.2.1:2375"], "the engine's address \"tcp://192.0.2.1:2375\" is plain TCP: whoever can reach it is root on that machine; use TLS (`tls`, or DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH), a unix socket, or set allow_plain_tcp = true (host docker-a23a6dec)"),
     ])
     .await;
 }

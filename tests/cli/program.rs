@@ -19,7 +19,7 @@ use tokio::{
 use crate::bench::Bench;
 
 /// How long anything may take before the test fails: far longer than it should, and not for ever.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(240);
 
 /// The program with its words, before it is started.
 pub(crate) struct Run<'a> {
