@@ -18,7 +18,8 @@ use tokio::{
 
 use crate::bench::Bench;
 
-/// How long anything may take before the test fails: far longer than it should, and not for ever.
+/// How long anything may take before the test fails: far longer than it should, and not for ever. What was taken over is
+/// removed after two minutes only.
 const LIMIT: Duration = Duration::from_secs(240);
 
 /// The program with its words, before it is started.
