@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-/// So many requests in so much time, and so many of them at once.
+/// At most so many requests in any stretch of so much time, and so many of them at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     requests: u32,
@@ -25,15 +25,17 @@ impl Rate {
         Self { requests, period: Duration::from_secs(60), burst: requests.div_ceil(10) }
     }
 
-    /// The same with so many at once.
+    /// The same with so many at once: the fewer, the more there is for the rest of the period.
     #[must_use]
     pub const fn with_burst(mut self, burst: u32) -> Self {
         self.burst = if burst == 0 { 1 } else { burst };
         self
     }
 
+    /// How long it takes to win back one place of a burst. A burst and what follows it within one period are no more than
+    /// is allowed, whatever moment the server counts from.
     fn spacing(self) -> Duration {
-        self.period / self.requests
+        self.period / self.requests.saturating_sub(self.burst).max(1)
     }
 }
 
@@ -125,7 +127,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_burst_goes_at_once_and_the_rest_in_their_time() {
         let clock = clock();
-        let limit = RateLimit::new(Rate::per_minute(60).with_burst(5), Arc::clone(&clock));
+        let limit = RateLimit::new(Rate::per_minute(65).with_burst(5), Arc::clone(&clock));
         let begun = clock.now();
         let mut waited = Vec::new();
         for _ in 0..8 {
@@ -142,9 +144,33 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn no_minute_has_more_than_is_allowed_whatever_moment_it_is_counted_from() {
+        let clock = clock();
+        for (rate, allowed) in [
+            (Rate::per_minute(1), 1),
+            (Rate::per_minute(60), 60),
+            (Rate::per_minute(180), 180),
+            (Rate::per_minute(60).with_burst(60), 60),
+        ] {
+            let limit = RateLimit::new(rate, Arc::clone(&clock));
+            let mut sent = Vec::new();
+            while sent.len() < 3 * allowed {
+                assert!(limit.admit(Timestamp::MAX).await);
+                sent.push(clock.now());
+            }
+            let within = |from: &Timestamp| {
+                let minute = *from..later(*from, Duration::from_secs(60));
+                sent.iter().filter(|at| minute.contains(at)).count()
+            };
+            let most = sent.iter().map(within).max();
+            assert!(most.is_some_and(|most| most <= allowed), "{rate:?}: {most:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_place_beyond_the_deadline_is_not_taken() {
         let clock = clock();
-        let limit = RateLimit::new(Rate::per_minute(60).with_burst(1), Arc::clone(&clock));
+        let limit = RateLimit::new(Rate::per_minute(61).with_burst(1), Arc::clone(&clock));
         assert!(limit.admit(clock.now()).await);
         for _ in 0..5 {
             assert!(!limit.admit(clock.now()).await);

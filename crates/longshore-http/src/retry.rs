@@ -15,11 +15,19 @@ pub struct Retries {
     pub first_pause: Duration,
     /// The longest pause.
     pub longest_pause: Duration,
+    /// The longest first pause after a 429 that does not say how long; each following one may be twice as long. What is
+    /// counted by the minute is not allowed again a moment later.
+    pub throttled_pause: Duration,
 }
 
 impl Default for Retries {
     fn default() -> Self {
-        Self { tries: 4, first_pause: Duration::from_millis(500), longest_pause: Duration::from_secs(8) }
+        Self {
+            tries: 4,
+            first_pause: Duration::from_millis(500),
+            longest_pause: Duration::from_secs(8),
+            throttled_pause: Duration::from_secs(10),
+        }
     }
 }
 
@@ -33,9 +41,21 @@ impl Retries {
     /// The pause after so many tries: at least half of what it may be, so that clients that failed together part,
     /// and none comes back at once. `chance` is between 0 and 1.
     pub(crate) fn pause(&self, tries: u32, chance: f64) -> Duration {
-        let longest = self.first_pause.saturating_mul(1 << tries.saturating_sub(1).min(16)).min(self.longest_pause);
-        longest.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0)
+        jittered(doubled(self.first_pause, tries).min(self.longest_pause), chance)
     }
+
+    /// The same after a 429 that does not say how long.
+    pub(crate) fn pause_when_throttled(&self, tries: u32, chance: f64) -> Duration {
+        jittered(doubled(self.throttled_pause, tries), chance)
+    }
+}
+
+fn doubled(first: Duration, tries: u32) -> Duration {
+    first.saturating_mul(1 << tries.saturating_sub(1).min(16))
+}
+
+fn jittered(longest: Duration, chance: f64) -> Duration {
+    longest.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0)
 }
 
 /// True for a status that may be another when the same is asked again.

@@ -42,8 +42,7 @@ impl<'a> Sending<'a> {
                 tries -= 1;
                 continue;
             }
-            let pause = retries.pause(tries, self.request.client.chance());
-            match self.pause_before_another(&failure, pause) {
+            match self.pause_before_another(&failure, tries) {
                 Some(pause) if tries < retries.tries => self.request.client.clock().sleep(pause).await,
                 _ => return Err(failure),
             }
@@ -61,10 +60,16 @@ impl<'a> Sending<'a> {
     }
 
     /// How long to wait before the same is sent again; `None` when it must not be, or when the time does not last.
-    fn pause_before_another(&self, failure: &Failure, usual: Duration) -> Option<Duration> {
+    fn pause_before_another(&self, failure: &Failure, tries: u32) -> Option<Duration> {
+        let (retries, chance) = (self.request.client.retries(), self.request.client.chance());
+        let usual = retries.pause(tries, chance);
         let pause = match failure {
             Failure::Unsent(error) if error.is_lost_contact() => usual,
             Failure::Unanswered(error) if error.is_lost_contact() => usual,
+            Failure::Refused(refusal) if refusal.status == StatusCode::TOO_MANY_REQUESTS => {
+                let untold = || retries.pause_when_throttled(tries, chance);
+                refusal.retry_after.unwrap_or_else(untold).max(usual)
+            }
             Failure::Refused(refusal) if may_pass(refusal.status) => refusal.retry_after.unwrap_or_default().max(usual),
             _ => return None,
         };
@@ -145,7 +150,7 @@ impl<'a> Sending<'a> {
         if status == StatusCode::TOO_MANY_REQUESTS {
             self.request.client.counters().limited();
             for limit in [self.request.client.limit(), self.request.limit].into_iter().flatten() {
-                limit.pause(retry_after.unwrap_or_default());
+                limit.pause(retry_after.unwrap_or(self.request.client.retries().throttled_pause));
             }
         }
         Failure::Refused(Refusal {

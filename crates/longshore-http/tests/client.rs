@@ -56,6 +56,16 @@ async fn too_many_requests_have_no_effect_and_wait_as_long_as_they_are_told() {
 }
 
 #[tokio::test]
+async fn a_minute_s_quota_is_waited_for_also_where_nobody_says_how_long() {
+    let server = Server::answering([429, 429, 429, 200].map(Answer::status).map(|answer| answer.with_body("{}"))).await;
+    let client = server.builder().with_times(Duration::from_secs(120), Duration::from_secs(60)).build();
+    let begun = server.clock.now();
+    client.expect("a client").get("/thing").json::<Value>().await.expect("the fourth answer");
+    let waited = since(server.clock.now(), begun);
+    assert!(waited >= Duration::from_secs(35), "at least half of 10, 20 and 40 s: {waited:?}");
+}
+
+#[tokio::test]
 async fn a_429_slows_down_all_who_share_the_limit() {
     let server = Server::answering([Answer::status(429).header("retry-after", "20"), Answer::json(&json!({}))]).await;
     let limit = Arc::new(RateLimit::new(Rate::per_minute(6000), Arc::clone(&server.clock)));

@@ -42,7 +42,7 @@ impl Answer {
     }
 
     pub(crate) fn text(kind: &str, body: &str) -> Self {
-        Self { body: body.to_owned(), ..Self::status(200) }.header("content-type", kind)
+        Self::status(200).with_body(body).header("content-type", kind)
     }
 
     pub(crate) fn json(body: &Value) -> Self {
@@ -56,6 +56,10 @@ impl Answer {
 
     pub(crate) fn after_forever(self) -> Self {
         Self { ending: Ending::Never, ..self }
+    }
+
+    pub(crate) fn with_body(self, body: &str) -> Self {
+        Self { body: body.to_owned(), ..self }
     }
 
     pub(crate) fn with_status(self, status: u16) -> Self {
