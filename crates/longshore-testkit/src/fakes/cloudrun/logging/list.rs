@@ -45,7 +45,7 @@ pub(crate) fn list(
         return Ok(json!({ "nextPageToken": paging.token(&next.write()) }));
     }
     let from = filter.not_before().unwrap_or(Timestamp::MIN);
-    let entries = log.visible(now, place.after.as_ref(), descending).filter(|entry| entry.at >= from);
+    let entries = log.visible(now, from, place.after.as_ref(), descending);
     Ok(page(entries, &filter, &paging, trouble))
 }
 

@@ -134,18 +134,23 @@ impl Log {
         self.entries.insert(Key(at, insert_id), entry);
     }
 
-    /// The entries that can be listed by now and are behind the place, in the order of their timestamps or against it.
+    /// The entries that can be listed by now, are no older than `from` and behind the place, in the order of their
+    /// timestamps or against it.
     pub(crate) fn visible(
         &self,
         now: Timestamp,
+        from: Timestamp,
         behind: Option<&Key>,
         descending: bool,
     ) -> Box<dyn Iterator<Item = &Entry> + '_> {
-        let bound = behind.cloned().map_or(Bound::Unbounded, Bound::Excluded);
+        let oldest = Key(from, String::new());
+        let behind = behind.cloned();
         let entries: Box<dyn Iterator<Item = (&Key, &Entry)>> = if descending {
-            Box::new(self.entries.range((Bound::Unbounded, bound)).rev())
+            let newest = behind.map_or(Bound::Unbounded, |behind| Bound::Excluded(behind.max(oldest.clone())));
+            Box::new(self.entries.range((Bound::Included(oldest), newest)).rev())
         } else {
-            Box::new(self.entries.range((bound, Bound::Unbounded)))
+            let from = behind.filter(|behind| *behind >= oldest).map_or(Bound::Included(oldest), Bound::Excluded);
+            Box::new(self.entries.range((from, Bound::Unbounded)))
         };
         Box::new(entries.map(|(_, entry)| entry).filter(move |entry| entry.received <= now))
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use std::{borrow::Cow, cmp::Ordering};
 
-use super::{Field, Filter, Operator};
+use super::{Field, Filter, Moment, Operator};
 use crate::fakes::cloudrun::logging::{Entry, Payload};
 
 const SEVERITIES: [&str; 9] =
@@ -17,35 +17,29 @@ impl Filter {
             Self::Or(parts) => parts.iter().any(|part| part.fits(entry)),
             Self::Not(inner) => !inner.fits(entry),
             Self::Compare { field, operator, value } => compare(entry, field, *operator, value),
+            Self::When { moment: Moment::Written, operator, at } => holds(*operator, entry.at.cmp(at)),
+            Self::When { moment: Moment::Received, operator, at } => holds(*operator, entry.received.cmp(at)),
         }
     }
 
-    /// A time before which nothing fits, where the filter names one: read once, and not for each entry.
+    /// A time before which nothing fits, where the filter names one: what lies before it need not be looked at.
     pub(in crate::fakes::cloudrun::logging) fn not_before(&self) -> Option<Timestamp> {
         match self {
             Self::And(parts) => parts.iter().filter_map(Self::not_before).max(),
-            Self::Compare {
-                field: Field::Timestamp,
-                operator: Operator::Greater | Operator::GreaterOrEqual,
-                value,
-            } => value.parse().ok(),
-            Self::Or(_) | Self::Not(_) | Self::Compare { .. } => None,
+            Self::Or(parts) if parts.len() == 1 => parts.first()?.not_before(),
+            Self::When { moment: Moment::Written, operator: Operator::Greater | Operator::GreaterOrEqual, at } => {
+                Some(*at)
+            }
+            Self::Or(_) | Self::Not(_) | Self::Compare { .. } | Self::When { .. } => None,
         }
     }
 }
 
 fn compare(entry: &Entry, field: &Field, operator: Operator, value: &str) -> bool {
-    let ordering = match field {
-        Field::Timestamp => moment(entry.at, value),
-        Field::ReceiveTimestamp => moment(entry.received, value),
-        Field::Severity => severity(entry.severity, value),
-        field => return text(entry, field).is_some_and(|text| compare_text(&text, operator, value)),
-    };
-    ordering.is_some_and(|ordering| holds(operator, ordering))
-}
-
-fn moment(found: Timestamp, value: &str) -> Option<Ordering> {
-    Some(found.cmp(&value.parse().ok()?))
+    match field {
+        Field::Severity => severity(entry.severity, value).is_some_and(|ordering| holds(operator, ordering)),
+        field => text(entry, field).is_some_and(|text| compare_text(&text, operator, value)),
+    }
 }
 
 fn severity(found: &str, value: &str) -> Option<Ordering> {
@@ -69,7 +63,7 @@ fn text<'a>(entry: &'a Entry, field: &Field) -> Option<Cow<'a, str>> {
             Payload::Json(value) => member(value, path),
             Payload::Text(_) | Payload::Proto(_) => None,
         },
-        Field::ReceiveTimestamp | Field::Severity | Field::Timestamp => None,
+        Field::Severity => None,
     }
 }
 

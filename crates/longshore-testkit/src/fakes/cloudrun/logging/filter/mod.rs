@@ -5,6 +5,8 @@ mod lexer;
 mod matching;
 mod parser;
 
+use jiff::Timestamp;
+
 use crate::fakes::cloudrun::error::{Code, Refusal};
 
 /// The longest filter, in characters.
@@ -17,6 +19,14 @@ pub(super) enum Filter {
     Or(Vec<Filter>),
     Not(Box<Filter>),
     Compare { field: Field, operator: Operator, value: String },
+    When { moment: Moment, operator: Operator, at: Timestamp },
+}
+
+/// A time that an entry has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moment {
+    Written,
+    Received,
 }
 
 /// A field of an entry that a filter may ask for.
@@ -26,13 +36,11 @@ pub(super) enum Field {
     Label(String),
     LogName,
     LogId,
-    ReceiveTimestamp,
     ResourceLabel(String),
     ResourceType,
     Severity,
     TextPayload,
     JsonPayload(Vec<String>),
-    Timestamp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

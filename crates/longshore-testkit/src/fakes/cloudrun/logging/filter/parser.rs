@@ -1,6 +1,6 @@
 //! The sense of a filter's words: `NOT` binds most, then `OR`, then `AND`.
 
-use super::{Field, Filter, Operator, lexer::Token};
+use super::{Field, Filter, Moment, Operator, lexer::Token};
 
 pub(super) fn parse(tokens: &[Token]) -> Result<Filter, String> {
     let mut parser = Parser { tokens };
@@ -77,23 +77,21 @@ impl Parser<'_> {
     }
 
     fn comparison(&mut self, names: &[String]) -> Result<Filter, String> {
-        let field = field(names)?;
+        let subject = subject(names)?;
         let Some(Token::Operator(operator)) = self.next() else {
             return Err(format!("a comparison is expected behind {}", names.join(".")));
         };
         if !self.take(&Token::Open) {
-            let value = self.value()?;
-            return Ok(Filter::Compare { field, operator, value });
+            return subject.compared(operator, self.value()?);
         }
-        let mut values = vec![self.value()?];
+        let mut each = vec![subject.clone().compared(operator, self.value()?)?];
         while self.take(&Token::Or) {
-            values.push(self.value()?);
+            each.push(subject.clone().compared(operator, self.value()?)?);
         }
         if !self.take(&Token::Close) {
             return Err("a list of values is not closed".to_owned());
         }
-        let each = values.into_iter().map(|value| Filter::Compare { field: field.clone(), operator, value });
-        Ok(Filter::Or(each.collect()))
+        Ok(Filter::Or(each))
     }
 
     fn value(&mut self) -> Result<String, String> {
@@ -105,21 +103,41 @@ impl Parser<'_> {
     }
 }
 
-fn field(names: &[String]) -> Result<Field, String> {
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    match names.as_slice() {
-        ["insertId" | "insert_id"] => Ok(Field::InsertId),
-        ["labels", key] => Ok(Field::Label((*key).to_owned())),
-        ["logName" | "log_name"] => Ok(Field::LogName),
-        ["receiveTimestamp" | "receive_timestamp"] => Ok(Field::ReceiveTimestamp),
-        ["resource", "labels", key] => Ok(Field::ResourceLabel((*key).to_owned())),
-        ["resource", "type"] => Ok(Field::ResourceType),
-        ["severity"] => Ok(Field::Severity),
-        ["textPayload" | "text_payload"] => Ok(Field::TextPayload),
-        ["jsonPayload" | "json_payload", path @ ..] => {
-            Ok(Field::JsonPayload(path.iter().map(|name| (*name).to_owned()).collect()))
+/// What a comparison is about.
+#[derive(Clone)]
+enum Subject {
+    Field(Field),
+    Moment(Moment),
+}
+
+impl Subject {
+    fn compared(self, operator: Operator, value: String) -> Result<Filter, String> {
+        match self {
+            Self::Field(field) => Ok(Filter::Compare { field, operator, value }),
+            Self::Moment(moment) => {
+                let at = value.parse().map_err(|_| format!("'{value}' is no time."))?;
+                Ok(Filter::When { moment, operator, at })
+            }
         }
-        ["timestamp"] => Ok(Field::Timestamp),
-        unknown => Err(format!("Field not found: '{}'.", unknown.join("."))),
     }
+}
+
+fn subject(names: &[String]) -> Result<Subject, String> {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let field = match names.as_slice() {
+        ["timestamp"] => return Ok(Subject::Moment(Moment::Written)),
+        ["receiveTimestamp" | "receive_timestamp"] => return Ok(Subject::Moment(Moment::Received)),
+        ["insertId" | "insert_id"] => Field::InsertId,
+        ["labels", key] => Field::Label((*key).to_owned()),
+        ["logName" | "log_name"] => Field::LogName,
+        ["resource", "labels", key] => Field::ResourceLabel((*key).to_owned()),
+        ["resource", "type"] => Field::ResourceType,
+        ["severity"] => Field::Severity,
+        ["textPayload" | "text_payload"] => Field::TextPayload,
+        ["jsonPayload" | "json_payload", path @ ..] => {
+            Field::JsonPayload(path.iter().map(|name| (*name).to_owned()).collect())
+        }
+        unknown => return Err(format!("Field not found: '{}'.", unknown.join("."))),
+    };
+    Ok(Subject::Field(field))
 }
