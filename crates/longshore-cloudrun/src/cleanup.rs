@@ -1,7 +1,7 @@
 //! Removing what a launch created, and definitions that nobody uses.
 
 use longshore_core::{Clock, Error, ErrorKind, HostName, Owner, Result, clock::later, clock::since};
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use crate::{
     client::Api,
@@ -16,7 +16,7 @@ use crate::{
 const LONGEST: Duration = Duration::from_secs(90);
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
-/// How long after its launch's deadline a job without an execution is left alone: a launch may still be under way.
+/// How long after its launch's deadline a job is never collected: a launch may still be under way.
 const MARGIN: Duration = Duration::from_secs(600);
 
 /// Removes an execution that has ended, with its job.
@@ -66,20 +66,52 @@ async fn delete(api: &Api, name: &str) -> Result<bool> {
     }
 }
 
-/// Removes the owner's jobs on this host that have no execution, and whose launch can't be under way any more.
+/// Removes the owner's jobs on this host that nobody can use any more: their launch can't be under way, and they have no
+/// execution, or one that somebody has removed.
 pub(crate) async fn collect(api: &Api, clock: &dyn Clock, host: &HostName, owner: &Owner) -> Result<u64> {
     let now = clock.now();
-    let is_unused = |job: Job| {
+    let is_settled = |job: Job| {
         let identity = Identity::read(&job.labels, &job.annotations, host)?;
         let is_over = since(now, identity.metadata.deadline) > MARGIN;
-        let is_unused = job.latest_created_execution.is_none() && job.delete_time.is_none();
-        (identity.owner == *owner && is_over && is_unused).then(|| short(&job.name).to_owned())
+        (identity.owner == *owner && is_over && job.delete_time.is_none()).then(|| Settled::of(&job))
     };
-    let unused = api.jobs(false, is_unused).await?;
+    let settled = api.jobs(is_settled).await?;
+    let known = if settled.iter().any(|job| job.execution.is_some()) {
+        api.executions(|_, _| false, |execution| Some(execution.short_name().to_owned())).await?
+    } else {
+        Vec::new()
+    };
+    let known: HashSet<String> = known.into_iter().collect();
     let mut removed = 0;
-    for name in unused {
-        remove_job(api, clock, &name).await?;
+    for job in settled {
+        if job.has_its_execution(api, &known).await? {
+            continue;
+        }
+        remove_job(api, clock, &job.name).await?;
         removed += 1;
     }
     Ok(removed)
+}
+
+/// A job whose launch is long over.
+#[derive(Debug)]
+struct Settled {
+    name: String,
+    execution: Option<String>,
+}
+
+impl Settled {
+    fn of(job: &Job) -> Self {
+        let execution = job.latest_created_execution.as_ref().map(|it| short(&it.name).to_owned());
+        Self { name: short(&job.name).to_owned(), execution: execution.filter(|name| !name.is_empty()) }
+    }
+
+    /// What a list leaves out may have moved between its pages: absence is told by name only.
+    async fn has_its_execution(&self, api: &Api, known: &HashSet<String>) -> Result<bool> {
+        match &self.execution {
+            None => Ok(false),
+            Some(execution) if known.contains(execution) => Ok(true),
+            Some(execution) => Ok(api.execution(&self.name, execution).await?.is_some()),
+        }
+    }
 }

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use longshore_core::{Clock, Error, ErrorKind, Result};
-use longshore_http::{Authority, AuthorityScheme, Client, Failure, Idempotency, Page, Request, Traffic, all_pages};
+use longshore_http::{Authority, AuthorityScheme, Client, Failure, Idempotency, Page, Request, Traffic, pages_until};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
@@ -174,11 +174,15 @@ impl Api {
         }
     }
 
-    /// All executions of the project and region, of each what `keep` makes of it.
-    pub(crate) async fn executions<K>(&self, keep: impl FnMut(Execution) -> Option<K>) -> Result<Vec<K>> {
-        #[derive(Deserialize)]
+    /// All executions of the project and region, of each what `keep` makes of it, until it is enough: of so many kept
+    /// after so many pages.
+    pub(crate) async fn executions<K>(
+        &self,
+        is_enough: impl Fn(&[K], usize) -> bool,
+        keep: impl FnMut(Execution) -> Option<K>,
+    ) -> Result<Vec<K>> {
+        #[derive(Default, Deserialize)]
         #[serde(rename_all = "camelCase", default)]
-        #[derive(Default)]
         struct Listed {
             executions: Vec<Execution>,
             next_page_token: Option<String>,
@@ -190,11 +194,25 @@ impl Api {
             let listed: Listed = asked.maybe_query("pageToken", token).json().await?;
             Ok(Page::new(listed.executions, listed.next_page_token.filter(|token| !token.is_empty())))
         };
-        all_pages(ask, keep).await.map_err(|failure| self.error(failure))
+        pages_until(is_enough, ask, keep).await.map_err(|failure| self.error(failure))
     }
 
-    /// All jobs of the project and region, of each what `keep` makes of it; with `first_only`, of the first of them.
-    pub(crate) async fn jobs<K>(&self, first_only: bool, keep: impl FnMut(Job) -> Option<K>) -> Result<Vec<K>> {
+    /// That jobs can be listed.
+    pub(crate) async fn can_list(&self) -> Result<()> {
+        self.jobs_by(1, |_, _| true, |_| Some(())).await.map(drop)
+    }
+
+    /// All jobs of the project and region, of each what `keep` makes of it.
+    pub(crate) async fn jobs<K>(&self, keep: impl FnMut(Job) -> Option<K>) -> Result<Vec<K>> {
+        self.jobs_by(PAGE, |_, _| false, keep).await
+    }
+
+    async fn jobs_by<K>(
+        &self,
+        size: u32,
+        is_enough: impl Fn(&[K], usize) -> bool,
+        keep: impl FnMut(Job) -> Option<K>,
+    ) -> Result<Vec<K>> {
         #[derive(Default, Deserialize)]
         #[serde(rename_all = "camelCase", default)]
         struct Listed {
@@ -203,14 +221,12 @@ impl Api {
         }
         let path = format!("{}/jobs", self.parent());
         let fields = "jobs(name,labels,annotations,deleteTime,reconciling,terminalCondition,conditions,latestCreatedExecution),nextPageToken";
-        let size = if first_only { 1 } else { PAGE };
         let ask = async |token: Option<String>| {
             let asked = self.get(path.clone()).query("pageSize", size).query("fields", fields);
             let listed: Listed = asked.maybe_query("pageToken", token).json().await?;
-            let next = listed.next_page_token.filter(|token| !token.is_empty() && !first_only);
-            Ok(Page::new(listed.jobs, next))
+            Ok(Page::new(listed.jobs, listed.next_page_token.filter(|token| !token.is_empty())))
         };
-        all_pages(ask, keep).await.map_err(|failure| self.error(failure))
+        pages_until(is_enough, ask, keep).await.map_err(|failure| self.error(failure))
     }
 
     /// What asks for the output of executions between two times.

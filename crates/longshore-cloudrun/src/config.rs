@@ -34,7 +34,7 @@ pub struct CloudRunConfig {
     /// The private network that jobs reach; absent, none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vpc: Option<Vpc>,
-    /// The generation of the sandbox; absent, Google's choice.
+    /// The generation of the sandbox; absent, Google's choice, which is the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub execution_environment: Option<ExecutionEnvironment>,
     /// The time limit of a job that has none: Cloud Run ends every task at some time. At most 168 hours.
@@ -123,13 +123,13 @@ pub enum Egress {
     AllTraffic,
 }
 
-/// The generation of the sandbox that jobs run in.
+/// The generation of the sandbox that jobs run in: the first is for services only
+/// (<https://cloud.google.com/run/docs/about-execution-environments>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum ExecutionEnvironment {
-    /// gVisor.
-    Gen1,
-    /// A small virtual machine with a whole kernel. Needed for Cloud Storage volumes, and at least 512 MiB.
+    /// A small virtual machine with a whole kernel.
     Gen2,
 }
 
@@ -169,6 +169,8 @@ pub struct CloudRunOptions {
 impl CloudRunConfig {
     /// The longest time limit of a task (<https://cloud.google.com/run/docs/configuring/task-timeout>).
     pub(crate) const LONGEST_RUN: Duration = Duration::from_secs(168 * 3600);
+    /// The same for one with a graphics processor, as far as it is no preview.
+    pub(crate) const LONGEST_RUN_WITH_GPU: Duration = Duration::from_secs(3600);
 
     /// Reads a host's `executor_config`.
     ///
@@ -263,6 +265,7 @@ mod tests {
             (json!({ "project": "p", "max_run_time": "200h" }), "executor_config.max_run_time"),
             (json!({ "project": "p", "vpc": { "connector": "c", "network": "n" } }), "executor_config.vpc"),
             (json!({ "project": "p", "vpc": {} }), "executor_config.vpc"),
+            (json!({ "project": "p", "execution_environment": "gen1" }), "executor_config.execution_environment"),
         ] {
             let error = config(value.clone()).unwrap_err();
             assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains(named), "{value}: {error}");

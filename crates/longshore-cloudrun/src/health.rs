@@ -17,7 +17,7 @@ const SAMPLE: &str = "us-docker.pkg.dev/cloudrun/container/job:latest";
 
 /// Asks for a list of jobs, which shows that the API answers, knows the credentials and lets them look.
 pub(crate) async fn discover(api: &Api, now: Timestamp) -> Result<Arc<HostFacts>> {
-    api.jobs(true, |_| Some(())).await?;
+    api.can_list().await?;
     let platforms: Vec<Platform> = "linux/amd64".parse().into_iter().collect();
     let most = resources::Size { cpu: resources::MOST_CPU, mebibytes: resources::MOST_MEMORY >> 20 }.units();
     let facts = HostFacts::builder()

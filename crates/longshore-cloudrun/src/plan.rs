@@ -7,7 +7,7 @@ use longshore_core::{
 use std::time::Duration;
 
 use crate::{
-    config::{CloudRunConfig, CloudRunOptions, ExecutionEnvironment},
+    config::{CloudRunConfig, CloudRunOptions},
     mapping::{
         job::{Frozen, SECRETS_FOLDER, secret_version},
         resources::Size,
@@ -16,10 +16,11 @@ use crate::{
 
 /// How much longer than Longshore's own limit the provider's is, which ends a job that nobody is there to stop.
 const BEHIND: Duration = Duration::from_secs(120);
-/// The most of a variable's name or value (<https://cloud.google.com/run/quotas>).
+/// The longest value of a variable, in bytes (<https://cloud.google.com/run/quotas>).
 const LONGEST_VARIABLE: usize = 32 << 10;
-/// The most variables of a container (<https://cloud.google.com/run/quotas>).
+/// The most variables of a container, and the most arguments (<https://cloud.google.com/run/quotas>).
 const MOST_VARIABLES: usize = 1000;
+const MOST_ARGUMENTS: usize = 1000;
 /// Variables that Cloud Run sets itself (<https://cloud.google.com/run/docs/container-contract#jobs-env-vars>).
 const RESERVED_VARIABLES: [&str; 6] = [
     "CLOUD_RUN_JOB",
@@ -57,7 +58,7 @@ pub(crate) fn plan(
         timeout_seconds: timeout(&plan.template, config)?,
         service_account: service_account(&options, config)?,
         vpc: config.vpc.clone(),
-        execution_environment: generation(template, &options, config)?,
+        execution_environment: options.execution_environment.or(config.execution_environment),
         accelerator: template.resources.gpu.as_ref().map(accelerator).transpose()?,
     };
     plan.host_settings.settings = serde_json::to_value(&frozen)
@@ -102,9 +103,13 @@ fn grant_defaults(plan: &mut Plan, config: &CloudRunConfig) {
         plan.adjust("log_cap", config.log_cap, "the host's default");
     }
     if plan.template.run_timeout.is_none() {
-        plan.template.run_timeout = Some(config.max_run_time.0);
-        let reason = "the host's default: Cloud Run ends every task at some time";
-        plan.adjust("run_timeout", format!("{:?}", config.max_run_time.0), reason);
+        let limit = config.max_run_time.0.min(longest_run(&plan.template));
+        plan.template.run_timeout = Some(limit);
+        let reason = match limit == config.max_run_time.0 {
+            true => "the host's default: Cloud Run ends every task at some time",
+            false => "Cloud Run's limit for a job with a graphics processor",
+        };
+        plan.adjust("run_timeout", format!("{limit:?}"), reason);
     }
     if plan.template.network.is_none() {
         let reason = match config.vpc {
@@ -115,13 +120,26 @@ fn grant_defaults(plan: &mut Plan, config: &CloudRunConfig) {
     }
 }
 
+/// How long Cloud Run lets such a job run.
+const fn longest_run(template: &JobTemplate) -> Duration {
+    match template.resources.gpu {
+        Some(_) => CloudRunConfig::LONGEST_RUN_WITH_GPU,
+        None => CloudRunConfig::LONGEST_RUN,
+    }
+}
+
+/// The provider's own limit for a job with this one, in seconds.
 fn timeout(template: &JobTemplate, config: &CloudRunConfig) -> Result<u64> {
-    let limit = template.run_timeout.unwrap_or(config.max_run_time.0);
-    if limit > CloudRunConfig::LONGEST_RUN {
-        let message = format!("run_timeout = {limit:?} is longer than Cloud Run lets any job run, 168h");
+    let (limit, longest) = (template.run_timeout.unwrap_or(config.max_run_time.0), longest_run(template));
+    if limit > longest {
+        let hours = longest.as_secs() / 3600;
+        let which = if template.resources.gpu.is_some() { "a job with a graphics processor" } else { "any job" };
+        let message = format!("run_timeout = {limit:?} is longer than Cloud Run lets {which} run, {hours}h");
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
-    Ok((limit + BEHIND).min(CloudRunConfig::LONGEST_RUN).as_secs().max(1))
+    // A limit in a fraction of a second would be refused.
+    let limit = (limit + BEHIND).min(longest);
+    Ok((limit.as_secs() + u64::from(limit.subsec_nanos() > 0)).max(1))
 }
 
 fn service_account(options: &CloudRunOptions, config: &CloudRunConfig) -> Result<Option<String>> {
@@ -134,24 +152,6 @@ fn service_account(options: &CloudRunOptions, config: &CloudRunConfig) -> Result
         }
         Some(chosen) => Ok(Some(chosen.clone())),
         None => Ok(config.service_account.clone()),
-    }
-}
-
-/// Cloud Storage is mounted by the second generation only.
-fn generation(
-    template: &JobTemplate,
-    options: &CloudRunOptions,
-    config: &CloudRunConfig,
-) -> Result<Option<ExecutionEnvironment>> {
-    let chosen = options.execution_environment.or(config.execution_environment);
-    match chosen {
-        Some(ExecutionEnvironment::Gen1) if !template.mounts.is_empty() => {
-            let message =
-                "mounts: Cloud Storage volumes need executor_options.cloudrun.execution_environment = \"gen2\"";
-            Err(Error::new(ErrorKind::Unsupported, message))
-        }
-        None if !template.mounts.is_empty() => Ok(Some(ExecutionEnvironment::Gen2)),
-        chosen => Ok(chosen),
     }
 }
 
@@ -175,11 +175,7 @@ fn refuse_impossible(template: &JobTemplate, facts: &HostFacts) -> Result<()> {
     refuse_image(template)?;
     refuse_secrets(&template.secrets)?;
     refuse_variables(template)?;
-    if template.command.as_ref().is_some_and(Vec::is_empty) && template.args.is_empty() {
-        return unsupported(
-            "command: Cloud Run can't tell an empty one from none; leave it out, or give an entrypoint",
-        );
-    }
+    refuse_arguments(template)?;
     let paths = template.mounts.iter().map(|it| &it.target).chain(template.tmpfs.iter().map(|it| &it.target));
     for path in paths {
         let is_taken = ["/dev", "/proc", "/sys"].iter().any(|own| path == own || path.starts_with(&format!("{own}/")));
@@ -253,6 +249,20 @@ fn refuse_variables(template: &JobTemplate) -> Result<()> {
         }
         None => Ok(()),
     }
+}
+
+fn refuse_arguments(template: &JobTemplate) -> Result<()> {
+    if template.command.as_ref().is_some_and(Vec::is_empty) && template.args.is_empty() {
+        return unsupported(
+            "command: Cloud Run can't tell an empty one from none; leave it out, or give an entrypoint",
+        );
+    }
+    let arguments = template.command.as_ref().map_or(0, Vec::len) + template.args.len();
+    if arguments > MOST_ARGUMENTS {
+        let message = format!("args: Cloud Run takes {MOST_ARGUMENTS} arguments at most; here are {arguments}");
+        return Err(Error::new(ErrorKind::Invalid, message));
+    }
+    Ok(())
 }
 
 fn unsupported(message: &str) -> Result<()> {

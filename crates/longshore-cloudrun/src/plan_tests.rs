@@ -6,7 +6,7 @@ use longshore_core::{
 use serde_json::json;
 use std::num::NonZeroU32;
 
-use crate::CloudRunExecutor;
+use crate::{CloudRunExecutor, ExecutionEnvironment};
 
 /// What a host with these settings plans for a job that was changed so.
 fn planned(config: serde_json::Value, change: impl FnOnce(&mut JobTemplate)) -> Result<Plan> {
@@ -74,6 +74,26 @@ fn resources_are_rounded_up_and_the_grant_is_shown() {
 }
 
 #[test]
+fn a_graphics_processor_is_lent_for_an_hour() {
+    let gpu = |it: &mut JobTemplate| it.resources.gpu = Some(GpuRequest::builder().count(NonZeroU32::MIN).build());
+    let hour = Duration::from_secs(3600);
+    let plan = by_default(gpu).unwrap();
+    assert_eq!((plan.template.run_timeout, frozen(&plan).timeout_seconds), (Some(hour), 3600));
+    let longer = |it: &mut JobTemplate| {
+        gpu(it);
+        it.run_timeout = Some(hour + Duration::from_secs(1));
+    };
+    let error = by_default(longer).unwrap_err();
+    assert!(error.kind() == ErrorKind::Unsupported && error.to_string().contains("run_timeout"), "{error}");
+}
+
+#[test]
+fn the_providers_own_limit_is_in_whole_seconds() {
+    let plan = by_default(|it| it.run_timeout = Some(Duration::from_millis(1500))).unwrap();
+    assert_eq!(frozen(&plan).timeout_seconds, 122);
+}
+
+#[test]
 fn what_can_not_be_done_is_refused_with_its_field_and_the_way_out() {
     type Change = fn(&mut JobTemplate);
     let secret = |delivery: SecretDelivery, name: &str, reference: &str| {
@@ -83,7 +103,7 @@ fn what_can_not_be_done_is_refused_with_its_field_and_the_way_out() {
             _ => SecretBinding::env(name, reference),
         }
     };
-    let table: [(Change, ErrorKind, &str); 14] = [
+    let table: [(Change, ErrorKind, &str); 16] = [
         (|it| it.image = "ghcr.io/somebody/tool:1".parse().unwrap(), ErrorKind::Unsupported, "remote repository"),
         (|it| it.resources.cpu = Cpu::from_millis(9000), ErrorKind::Unsupported, "resources.cpu"),
         (|it| it.resources.memory = Some(ByteSize::from_mib(33 << 10)), ErrorKind::Unsupported, "resources.memory"),
@@ -101,6 +121,7 @@ fn what_can_not_be_done_is_refused_with_its_field_and_the_way_out() {
         (|it| it.platform = Some("linux/arm64".parse().unwrap()), ErrorKind::Unsupported, "platform"),
         (|it| it.env.push(EnvVar::new("CLOUD_RUN_JOB", "x").unwrap()), ErrorKind::Invalid, "CLOUD_RUN_JOB"),
         (|it| it.env.push(EnvVar::new("LONG", "x".repeat(40_000)).unwrap()), ErrorKind::Invalid, "LONG"),
+        (|it| it.args = vec!["x".to_owned(); 1001], ErrorKind::Invalid, "args"),
         (|it| it.tmpfs.push(Tmpfs::new("/scratch", Some(ByteSize::from_mib(600)))), ErrorKind::Invalid, "tmpfs"),
         (|it| it.tmpfs.push(Tmpfs::new("/proc/x", None)), ErrorKind::Unsupported, "/proc/x"),
         (
@@ -113,6 +134,13 @@ fn what_can_not_be_done_is_refused_with_its_field_and_the_way_out() {
             |it| drop(it.executor_options.insert("cloudrun".parse().unwrap(), json!({ "service_account": "root@p" }))),
             ErrorKind::Unsupported,
             "executor_config.service_accounts",
+        ),
+        (
+            |it| {
+                it.executor_options.insert("cloudrun".parse().unwrap(), json!({ "execution_environment": "gen1" }));
+            },
+            ErrorKind::Invalid,
+            "executor_options.cloudrun.execution_environment",
         ),
     ];
     for (change, kind, named) in table {
@@ -136,7 +164,7 @@ fn what_can_not_be_done_is_refused_with_its_field_and_the_way_out() {
 #[test]
 fn the_operators_settings_are_frozen_into_the_plan() {
     let config = json!({
-        "service_account": "jobs@p", "service_accounts": ["other@p"], "execution_environment": "gen1",
+        "service_account": "jobs@p", "service_accounts": ["other@p"],
         "vpc": { "network": "n" }, "max_run_time": "1h",
     });
     let chosen = json!({ "service_account": "other@p", "execution_environment": "gen2" });
@@ -149,13 +177,6 @@ fn the_operators_settings_are_frozen_into_the_plan() {
     assert_eq!((frozen.service_account.as_deref(), frozen.timeout_seconds), (Some("other@p"), 180));
     assert_eq!(frozen.execution_environment, Some(ExecutionEnvironment::Gen2));
     assert_eq!(frozen.vpc.and_then(|vpc| vpc.network).as_deref(), Some("n"));
-
-    let bucket =
-        |it: &mut JobTemplate| it.mounts.push(Mount::new(MountSource::Volume("bucket".parse().unwrap()), "/data"));
-    let error = planned(config, bucket).unwrap_err();
-    assert!(error.to_string().contains("gen2"), "{error}");
-    let plan = by_default(bucket).unwrap();
-    assert_eq!(super::tests::frozen(&plan).execution_environment, Some(ExecutionEnvironment::Gen2));
 }
 
 #[test]

@@ -109,7 +109,8 @@ impl Statuses {
         round.iter().map(answer).collect()
     }
 
-    /// One list for all that are asked for.
+    /// One list for all that are asked for. It is read for as long as each further page may spare more questions by name
+    /// than it costs: a project may have a hundred thousand executions that nobody asks about.
     async fn list(&self, different: &[&Named]) -> Result<HashMap<String, Execution>> {
         let wait = self.ended().until_the_next_list(self.clock.as_ref());
         if !wait.is_zero() {
@@ -120,7 +121,8 @@ impl Statuses {
             let name = execution.short_name().to_owned();
             asked.contains(name.as_str()).then_some((name, execution))
         };
-        Ok(self.api.executions(keep).await?.into_iter().collect())
+        let is_enough = |found: &[(String, Execution)], pages: usize| found.len() + pages >= asked.len();
+        Ok(self.api.executions(is_enough, keep).await?.into_iter().collect())
     }
 
     async fn by_name(&self, named: &Named, listed: Option<&Execution>) -> Result<ExecutionStatus> {

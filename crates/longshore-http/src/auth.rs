@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use longshore_core::{Clock, Result, clock::later};
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
-use std::{fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 use tokio::sync::Mutex;
 
 /// How long before its end a token is renewed.
@@ -34,6 +34,15 @@ impl AccessToken {
     #[must_use]
     pub fn is_same_as(&self, other: &Self) -> bool {
         self.secret.expose_secret() == other.secret.expose_secret()
+    }
+
+    /// The body with the token taken out of it: a gateway may repeat what it was sent.
+    pub(crate) fn hidden_in<'a>(&self, body: &'a [u8]) -> Cow<'a, [u8]> {
+        let (secret, text) = (self.secret.expose_secret(), String::from_utf8_lossy(body));
+        if secret.is_empty() || !text.contains(secret) {
+            return Cow::Borrowed(body);
+        }
+        Cow::Owned(text.replace(secret, "[token]").into_bytes())
     }
 
     fn is_good_at(&self, time: Timestamp) -> bool {

@@ -15,7 +15,7 @@ pub use auth::{AccessToken, Authority, AuthorityScheme};
 pub use body::{ErrorBody, Reply};
 pub use client::{Client, ClientBuilder};
 pub use failure::{Failure, Refusal};
-pub use pages::{Page, all_pages};
+pub use pages::{Page, all_pages, pages_until};
 pub use rate::{Rate, RateLimit};
 pub use request::{Idempotency, Request};
 pub use reqwest::{Method, StatusCode};

@@ -5,7 +5,7 @@ use longshore_core::{Clock, clock::later, clock::since};
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     time::Duration,
 };
 
@@ -37,19 +37,28 @@ impl Rate {
     fn spacing(self) -> Duration {
         self.period / self.requests.saturating_sub(self.burst).max(1)
     }
+
+    /// How long it takes to win back all places of a burst but one.
+    fn a_burst(self) -> Duration {
+        self.spacing() * (self.burst - 1)
+    }
 }
 
 /// Hands out the moments at which requests may be sent, in the order in which they are asked for.
 pub struct RateLimit {
-    rate: Rate,
     clock: Arc<dyn Clock>,
+    use_so_far: Mutex<Use>,
+}
+
+struct Use {
+    rate: Rate,
     /// When the next request may be sent that finds everything used up.
-    next: Mutex<Timestamp>,
+    next: Timestamp,
 }
 
 impl fmt::Debug for RateLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RateLimit").field("rate", &self.rate).finish_non_exhaustive()
+        f.debug_struct("RateLimit").field("rate", &self.lock().rate).finish_non_exhaustive()
     }
 }
 
@@ -59,17 +68,19 @@ impl RateLimit {
     /// A limit of its own.
     #[must_use]
     pub fn new(rate: Rate, clock: Arc<dyn Clock>) -> Self {
-        Self { rate, clock, next: Mutex::new(Timestamp::MIN) }
+        Self { clock, use_so_far: Mutex::new(Use { rate, next: Timestamp::MIN }) }
     }
 
     /// The limit of this name, which all who know the name share while one of them lives: the first one decides its
-    /// rate and its clock. The name says whose quota it is: the API's address and the account.
+    /// clock, and the last one its rate, so that a new configuration holds for all. The name says whose quota it is: the
+    /// API's address and the account.
     #[must_use]
     pub fn shared(name: &str, rate: Rate, clock: &Arc<dyn Clock>) -> Arc<Self> {
         static SHARED: OnceLock<Shared> = OnceLock::new();
         let mut limits = SHARED.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
         limits.retain(|_, limit| limit.strong_count() > 0);
         if let Some(limit) = limits.get(name).and_then(Weak::upgrade) {
+            limit.lock().rate = rate;
             return limit;
         }
         let limit = Arc::new(Self::new(rate, Arc::clone(clock)));
@@ -90,24 +101,27 @@ impl RateLimit {
 
     /// The server has had enough: nobody is admitted for so long.
     pub fn pause(&self, pause: Duration) {
-        let full = self.rate.spacing() * (self.rate.burst - 1);
-        let resumed = later(later(self.clock.now(), pause), full);
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        *next = (*next).max(resumed);
+        let now = self.clock.now();
+        let mut so_far = self.lock();
+        let resumed = later(later(now, pause), so_far.rate.a_burst());
+        so_far.next = so_far.next.max(resumed);
     }
 
     fn reserve(&self, until: Timestamp) -> Option<Timestamp> {
-        let spacing = self.rate.spacing();
         let now = self.clock.now();
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = (*next).max(now);
+        let mut so_far = self.lock();
+        let slot = so_far.next.max(now);
         // Whoever has used up less than a burst goes at once.
-        let at = now.max(earlier(slot, spacing * (self.rate.burst - 1)));
+        let at = now.max(earlier(slot, so_far.rate.a_burst()));
         if at > until {
             return None;
         }
-        *next = later(slot, spacing);
+        so_far.next = later(slot, so_far.rate.spacing());
         Some(at)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Use> {
+        self.use_so_far.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -188,5 +202,11 @@ mod tests {
         let begun = clock.now();
         assert!(other.admit(Timestamp::MAX).await);
         assert_eq!(since(clock.now(), begun).as_secs(), 20);
+        let slower = RateLimit::shared("here", Rate::per_minute(2).with_burst(1), &clock);
+        assert!(Arc::ptr_eq(&one, &slower));
+        assert!(one.admit(Timestamp::MAX).await);
+        let begun = clock.now();
+        assert!(other.admit(Timestamp::MAX).await);
+        assert_eq!(since(clock.now(), begun).as_secs(), 60, "a new rate holds for all");
     }
 }

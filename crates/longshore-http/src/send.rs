@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use longshore_core::{Advice, Error, ErrorKind, clock::later, clock::since};
 use reqwest::{StatusCode, header::CONTENT_TYPE};
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use crate::{
     AccessToken, ErrorBody, Failure, Idempotency, Refusal, Reply, Request,
@@ -153,10 +153,11 @@ impl<'a> Sending<'a> {
                 limit.pause(retry_after.unwrap_or(self.request.client.retries().throttled_pause));
             }
         }
+        let body = self.token.as_ref().map_or(Cow::Borrowed(body), |token| token.hidden_in(body));
         Failure::Refused(Refusal {
             status,
             retry_after,
-            body: ErrorBody::new(body),
+            body: ErrorBody::new(&body),
             may_have_effect: self.is_sent_once() && may_have_effect(status),
             asked: self.asked(),
         })

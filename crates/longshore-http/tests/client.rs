@@ -89,6 +89,18 @@ async fn a_refused_token_is_replaced_once_whatever_the_request() {
 }
 
 #[tokio::test]
+async fn a_token_that_a_server_repeats_is_not_shown() {
+    for body in
+        [r#"{"error": {"message": "who is Bearer token-0?"}}"#, "<html><title>Bearer token-0</title>", "token-0"]
+    {
+        let server = Server::answering([Answer::status(403).with_body(body)]).await;
+        let failure = server.authorized().get("/thing").json::<Value>().await.expect_err("refused");
+        let shown = format!("{failure:?}") + &failure.into_error().to_string();
+        assert!(shown.contains("[token]") && !shown.contains("token-0"), "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_can_not_be_read_is_no_answer() {
     let html = || Answer::text("text/html", "<!DOCTYPE html><title>Sign in</title>");
     for unreadable in [html(), Answer::text("application/json", "{\"cut"), Answer::text("application/json", "")] {
@@ -131,6 +143,19 @@ async fn nothing_is_sent_to_where_nobody_listens() {
         let error = request.json::<Value>().await.expect_err("nobody listens").into_error();
         assert_eq!((error.kind(), error.advice()), (ErrorKind::Unavailable, Advice::Temporary), "{error}");
     }
+}
+
+#[tokio::test]
+async fn nothing_is_sent_without_a_name_or_tls() {
+    let server = Server::answering([Answer::json(&json!({}))]).await;
+    let without_tls = server.address().replace("http://", "https://");
+    for address in ["https://nobody.invalid", &without_tls] {
+        let client = support::client_of(address, &server.clock);
+        let error = client.post("/thing").json::<Value>().await.expect_err("no connection").into_error();
+        assert_eq!((error.kind(), error.advice()), (ErrorKind::Unavailable, Advice::Temporary), "{error}");
+        assert!(error.to_string().contains(address), "{error}");
+    }
+    assert_eq!(server.asked(), 0);
 }
 
 #[tokio::test]

@@ -93,7 +93,6 @@ fn task(template: &JobTemplate, frozen: &Frozen) -> Result<Value> {
     }
     if let Some(generation) = frozen.execution_environment {
         let name = match generation {
-            ExecutionEnvironment::Gen1 => "EXECUTION_ENVIRONMENT_GEN1",
             ExecutionEnvironment::Gen2 => "EXECUTION_ENVIRONMENT_GEN2",
         };
         task.insert("executionEnvironment".to_owned(), name.into());

@@ -169,18 +169,32 @@ fn signal(attempt: &AttemptResult) -> Option<Signal> {
 fn by_reason(execution: &Execution, task: Option<&Task>) -> (Cause, Evidence) {
     let of_task = task.map(|task| task.conditions.as_slice()).unwrap_or_default();
     let mut conditions = of_task.iter().chain(&execution.conditions).filter(|it| it.has_failed());
-    conditions
-        .find_map(|condition| match condition.reason.as_deref() {
-            reason if is_about_the_image(reason) => Some((Cause::ImagePull, Evidence::complete())),
-            Some(
-                "SECRETS_ACCESS_CHECK_FAILED"
-                | "VPC_NETWORK_NOT_FOUND"
-                | "ENCRYPTION_KEY_PERMISSION_DENIED"
-                | "ENCRYPTION_KEY_CHECK_FAILED",
-            ) => Some((Cause::Invalid, Evidence::complete())),
-            _ => None,
-        })
-        .unwrap_or((Cause::Unknown, Evidence::incomplete()))
+    let told = conditions.find_map(|condition| {
+        let of_execution = || condition.execution_reason.as_deref().and_then(cause_of_execution_reason);
+        condition.reason.as_deref().and_then(cause_of_reason).or_else(of_execution)
+    });
+    told.map_or((Cause::Unknown, Evidence::incomplete()), |cause| (cause, Evidence::complete()))
+}
+
+/// <https://cloud.google.com/run/docs/reference/rest/v2/Condition#commonreason>
+fn cause_of_reason(reason: &str) -> Option<Cause> {
+    match reason {
+        reason if is_about_the_image(Some(reason)) => Some(Cause::ImagePull),
+        "SECRETS_ACCESS_CHECK_FAILED"
+        | "VPC_NETWORK_NOT_FOUND"
+        | "ENCRYPTION_KEY_PERMISSION_DENIED"
+        | "ENCRYPTION_KEY_CHECK_FAILED" => Some(Cause::Invalid),
+        _ => None,
+    }
+}
+
+/// <https://cloud.google.com/run/docs/reference/rest/v2/Condition#executionreason>
+fn cause_of_execution_reason(reason: &str) -> Option<Cause> {
+    match reason {
+        "DELAYED_EXECUTION_EXCEEDING_DURATION_LIMIT" => Some(Cause::Capacity),
+        "JOB_STATUS_SERVICE_POLLING_ERROR" | "DELETED" => Some(Cause::LostByProvider),
+        _ => None,
+    }
 }
 
 /// Google's words, the nearest to the program first.

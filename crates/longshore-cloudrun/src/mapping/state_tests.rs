@@ -145,6 +145,17 @@ fn a_typed_reason_tells_where_nothing_else_does() {
             ended(&json!({ "failedCount": 1 }), &completed("CONDITION_FAILED", &json!({ "reason": reason })));
         assert_eq!(termination(&execution, None, None).cause, cause, "{reason}");
     }
+    for (reason, cause) in [
+        ("DELAYED_EXECUTION_EXCEEDING_DURATION_LIMIT", Cause::Capacity),
+        ("JOB_STATUS_SERVICE_POLLING_ERROR", Cause::LostByProvider),
+        ("DELETED", Cause::LostByProvider),
+        ("NON_ZERO_EXIT_CODE", Cause::Unknown),
+        ("A_REASON_OF_TOMORROW", Cause::Unknown),
+    ] {
+        let condition = completed("CONDITION_FAILED", &json!({ "executionReason": reason }));
+        let end = termination(&ended(&json!({ "failedCount": 1 }), &condition), None, None);
+        assert_eq!((end.cause, end.evidence.facts["executionReason"].as_str()), (cause, reason));
+    }
 }
 
 #[test]

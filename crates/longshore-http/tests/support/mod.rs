@@ -115,6 +115,10 @@ impl Server {
         Self { clock: Arc::new(ScaledClock::times(100)), address, seen }
     }
 
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     pub(crate) fn builder(&self) -> ClientBuilder {
         Client::builder(&self.address, Arc::clone(&self.clock)).expect("an address of this machine").with_seed(7)
     }
@@ -156,7 +160,13 @@ pub(crate) async fn nobody() -> Client {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = format!("http://{}", listener.local_addr().expect("an address"));
     drop(listener);
-    Client::builder(&address, Arc::new(ScaledClock::times(100))).expect("an address").build().expect("a client")
+    let clock: Arc<dyn Clock> = Arc::new(ScaledClock::times(100));
+    client_of(&address, &clock)
+}
+
+/// A client of whoever is at the address.
+pub(crate) fn client_of(address: &str, clock: &Arc<dyn Clock>) -> Client {
+    Client::builder(address, Arc::clone(clock)).expect("an address").build().expect("a client")
 }
 
 #[derive(Debug, Default)]
