@@ -13,6 +13,7 @@ use futures::{Stream, TryStreamExt};
 use http_body_util::{BodyExt, Collected};
 use hyper::{Method, Request, Response, body::Incoming};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use jiff::{Timestamp, fmt::rfc2822};
 use longshore_core::{Error, ErrorKind, Result, Signal};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
@@ -233,6 +234,24 @@ impl Engine {
         let filters = self.filters("events", filters)?;
         let asked = self.send(Method::GET, "/events", Query { filters }, Bytes::new());
         self.within("events", ANSWER, asked).await
+    }
+
+    /// What the engine still remembers of a container: of the 256 events that it saw last, and in this life of its process.
+    /// Takes up to a second, because the engine tells its own time in whole ones.
+    pub(crate) async fn memory(&self, id: &str) -> Result<Vec<Event>> {
+        let until = self.now().await?.as_second() + 1;
+        self.past_events(id, 0, until).await
+    }
+
+    /// The engine's own time.
+    async fn now(&self) -> Result<Timestamp> {
+        let asked = self.send(Method::GET, "/_ping", (), Bytes::new());
+        let response = self.within("ping", ANSWER, asked).await?;
+        let date = response.headers().get(hyper::header::DATE).and_then(|date| date.to_str().ok());
+        let date = date.and_then(|date| rfc2822::parse(date).ok());
+        date.map(|date| date.timestamp()).ok_or_else(|| {
+            Error::new(ErrorKind::Unexpected, "the engine's answer does not tell its time").with_operation("ping")
+        })
     }
 
     /// The events of one container between two times in Unix seconds, as far as the engine remembers them.

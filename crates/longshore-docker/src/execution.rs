@@ -32,15 +32,26 @@ pub(crate) fn file_name(handle: &ExecutionHandle) -> String {
     format!("{}-{id}", handle.token)
 }
 
+/// What is known of a container's start when its following begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// It may be still to come.
+    Nothing,
+    /// It has happened.
+    Started,
+    /// It has happened this moment.
+    JustStarted,
+}
+
 impl Execution {
-    /// Begins to follow the log and to sample the usage of a container that is known to have been `started`, or not.
+    /// Begins to follow the log and to sample the usage of a container.
     pub(crate) fn follow(
         engine: &SharedEngine,
         handle: &ExecutionHandle,
         metadata: &Metadata,
         folder: &Path,
         clock: &Arc<dyn Clock>,
-        started: bool,
+        known: Known,
     ) -> Self {
         let name = file_name(handle);
         let notes = NotesFile::new(folder, &name);
@@ -54,7 +65,8 @@ impl Execution {
             cap: metadata.log_cap,
             driver: metadata.log_driver.clone(),
             clock: clock.clone(),
-            started: started.into(),
+            started: (known != Known::Nothing).into(),
+            unbroken: (known == Known::JustStarted).into(),
             following,
         };
         let work = tokio::spawn(work(engine.clone(), container.clone(), follower, notes.clone(), clock.clone()));

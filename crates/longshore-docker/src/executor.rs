@@ -18,7 +18,7 @@ use crate::{
     client::{Engine, SharedEngine},
     config::DockerConfig,
     events::Events,
-    execution::{Execution, file_name},
+    execution::{Execution, Known, file_name},
     health, image,
     launch::Launch,
     locks::TokenLocks,
@@ -105,13 +105,13 @@ impl DockerExecutor {
 
     /// What this program holds of the execution; begins to follow it when it does not yet.
     fn execution(&self, handle: &ExecutionHandle) -> Arc<Execution> {
-        self.followed(handle, false)
+        self.followed(handle, Known::Nothing)
     }
 
-    fn followed(&self, handle: &ExecutionHandle, started: bool) -> Arc<Execution> {
+    fn followed(&self, handle: &ExecutionHandle, known: Known) -> Arc<Execution> {
         let follow = || {
             let metadata = self.metadata(handle);
-            Arc::new(Execution::follow(&self.engine, handle, &metadata, &self.folder, &self.context.clock, started))
+            Arc::new(Execution::follow(&self.engine, handle, &metadata, &self.folder, &self.context.clock, known))
         };
         self.executions().entry(handle.external_execution_id.clone()).or_insert_with(follow).clone()
     }
@@ -249,9 +249,9 @@ impl ContainerExecutor for DockerExecutor {
 
     async fn launch_job(&self, request: &LaunchRequest) -> Result<ExecutionHandle> {
         let _one_at_a_time = self.launches.lock(request.token).await;
-        let handle = self.launch(request).run().await.map_err(|error| error.with_operation("launch_job"))?;
-        self.followed(&handle, true);
-        Ok(handle)
+        let launched = self.launch(request).run().await.map_err(|error| error.with_operation("launch_job"))?;
+        self.followed(&launched.handle, if launched.just_started { Known::JustStarted } else { Known::Started });
+        Ok(launched.handle)
     }
 
     async fn find_launch(&self, request: &LaunchRequest) -> Result<LaunchSearch> {

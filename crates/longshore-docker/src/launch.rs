@@ -23,6 +23,9 @@ const START_WINDOW: Duration = Duration::from_secs(5);
 /// Somebody who finds a container created and not started waits this long for its creator, who by then has
 /// started it or has given up. Longer than [`START_WINDOW`] by the time that a start may be on its way.
 const CREATOR_WINDOW: Duration = Duration::from_secs(7);
+/// Why nobody can say whether a container was started.
+const FORGOTTEN: &str = "the engine does not remember making the container, and would not know if it has run since";
+const CUT_OFF: &str = "the engine lost its runtime during the start, and does not know if the container has run";
 /// How often to look meanwhile.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -34,9 +37,22 @@ pub(crate) struct Launch<'a> {
     pub(crate) request: &'a LaunchRequest,
 }
 
+/// A launch that has happened.
+pub(crate) struct Launched {
+    pub(crate) handle: ExecutionHandle,
+    /// Whether it was this launch that started the container, and the engine has said so.
+    pub(crate) just_started: bool,
+}
+
+impl Launched {
+    const fn adopted(handle: ExecutionHandle) -> Self {
+        Self { handle, just_started: false }
+    }
+}
+
 impl Launch<'_> {
     /// Launches, or adopts what an earlier launch of the same token has made.
-    pub(crate) async fn run(&self) -> Result<ExecutionHandle> {
+    pub(crate) async fn run(&self) -> Result<Launched> {
         let template = &self.request.plan.template;
         let frozen = self.frozen()?;
         let metadata = Metadata { log_cap: log_cap(self.request)?, log_driver: frozen.log_driver.clone() };
@@ -47,11 +63,14 @@ impl Launch<'_> {
         loop {
             self.request.check_deadline(self.clock)?;
             match self.engine.create(&self.name(), platform.as_deref(), &body).await {
-                Ok(id) => return self.start(&id).await.map(|()| self.new_handle(&id, metadata)),
+                Ok(id) => {
+                    let just_started = self.start(&id).await?;
+                    return Ok(Launched { handle: self.new_handle(&id, metadata), just_started });
+                }
                 Err(error) if error.kind() == ErrorKind::NotFound => return Err(not_created(&error)),
                 Err(error) if error.kind() != ErrorKind::Conflict => return Err(may_have_happened(error)),
                 Err(conflict) => match self.adopt(began).await? {
-                    Some(handle) => return Ok(handle),
+                    Some(handle) => return Ok(Launched::adopted(handle)),
                     None if since(self.clock.now(), began) >= CREATOR_WINDOW => {
                         return Err(vanished().with_source(conflict));
                     }
@@ -68,15 +87,34 @@ impl Launch<'_> {
         identity.handle(id, &plan.executor_type, &plan.host)
     }
 
-    /// Says whether the launch happened. A container that was made and not started proves that it did not: only a
-    /// start that is sent before the deadline could still change that, and a second launch finds the same name.
+    /// Says whether the launch happened. A container that was made and not started proves that it did not, as long as
+    /// the engine has lived since: only a start that is sent before the deadline could still change that, and a second
+    /// launch finds the same name.
     pub(crate) async fn find(&self) -> Result<LaunchSearch> {
         let Some(container) = self.inspect().await? else { return Ok(LaunchSearch::Absent) };
         let handle = self.handle(&container)?;
         match state::stage(&container) {
-            Stage::Created { .. } => Ok(LaunchSearch::Absent),
+            Stage::Created { failed_start } => {
+                let doubt = self.doubt(&container, failed_start.as_deref()).await?;
+                Ok(doubt.map_or(LaunchSearch::Absent, |reason| LaunchSearch::Unprovable { reason }))
+            }
             Stage::Running { .. } | Stage::Ended => Ok(LaunchSearch::Found(handle)),
         }
+    }
+
+    /// Why a container that was made and, as the engine says, not started may have run all the same. An engine that was
+    /// killed in the middle of a start comes back with such a container although its program has run to its end, and one
+    /// whose containerd was killed calls such a start a failure (both measured on Engine 20.10). Only an engine that has lived
+    /// since the making, and can still tell of it, is beyond the first doubt. Podman asks its runtime.
+    async fn doubt(&self, container: &Container, failed_start: Option<&str>) -> Result<Option<String>> {
+        if let Some(words) = failed_start {
+            return Ok(from_failed_start(words).is_none().then(|| format!("{CUT_OFF}: {words}")));
+        }
+        if self.engine.is_podman() {
+            return Ok(None);
+        }
+        let remembered = self.engine.memory(&container.id).await?.iter().any(|event| event.action == "create");
+        Ok((!remembered).then(|| FORGOTTEN.to_owned()))
     }
 
     fn name(&self) -> String {
@@ -121,22 +159,30 @@ impl Launch<'_> {
     /// container after all: it is only being made, or was just removed.
     async fn adopt(&self, began: Timestamp) -> Result<Option<ExecutionHandle>> {
         loop {
-            let Some(container) = self.inspect().await? else { return Ok(None) };
+            // Whoever has made it may have started it.
+            let open = |error: Error| error.with_advice(Advice::LookUpFirst);
+            let Some(container) = self.inspect().await.map_err(open)? else { return Ok(None) };
             let handle = self.handle(&container)?;
             let Stage::Created { failed_start } = state::stage(&container) else { return Ok(Some(handle)) };
-            if let Some(words) = failed_start {
-                return Err(self.discard(&handle.external_execution_id, &words).await);
+            let id = &handle.external_execution_id;
+            if let Some((kind, words)) = failed_start.as_deref().and_then(refusal) {
+                return Err(self.discard(id, kind, words).await);
             }
-            if since(self.clock.now(), began) >= CREATOR_WINDOW {
-                self.start(&handle.external_execution_id).await?;
-                return Ok(Some(handle));
+            if failed_start.is_none() && since(self.clock.now(), began) < CREATOR_WINDOW {
+                self.clock.sleep(LOOK).await;
+                continue;
             }
-            self.clock.sleep(LOOK).await;
+            if let Some(reason) = self.doubt(&container, failed_start.as_deref()).await.map_err(open)? {
+                return Err(open(Error::new(ErrorKind::Unavailable, reason)));
+            }
+            self.start(id).await?;
+            return Ok(Some(handle));
         }
     }
 
-    /// Delivers the secrets and starts a container that has just been made, or whose creator has given up.
-    async fn start(&self, id: &str) -> Result<()> {
+    /// Delivers the secrets and starts a container that has just been made, or whose creator has given up. False when the
+    /// start has happened, but not by the engine's answer to it.
+    async fn start(&self, id: &str) -> Result<bool> {
         let began = self.clock.now();
         let template = &self.request.plan.template;
         if create::has_secret_files(template)
@@ -152,8 +198,8 @@ impl Launch<'_> {
             return Err(self.give_up(id, Error::new(ErrorKind::Timeout, message)).await);
         }
         match self.engine.start(id).await {
-            Ok(()) => Ok(()),
-            Err(error) => self.after_failed_start(id, error).await,
+            Ok(()) => Ok(true),
+            Err(error) => self.after_failed_start(id, error).await.map(|()| false),
         }
     }
 
@@ -170,22 +216,18 @@ impl Launch<'_> {
             Err(gone) if gone.kind() == ErrorKind::NotFound => return Err(vanished().with_source(error)),
             Err(unknown) => return Err(unknown.with_advice(Advice::LookUpFirst)),
         };
-        let refused = is_refused_start(&error);
-        match state::stage(&container) {
-            Stage::Running { .. } | Stage::Ended => Ok(()),
-            Stage::Created { failed_start: Some(words) } => {
-                let words = if refused { error.message().to_owned() } else { words };
-                Err(self.discard(id, &words).await)
-            }
-            Stage::Created { failed_start: None } if refused => Err(self.discard(id, error.message()).await),
-            Stage::Created { failed_start: None } => Err(error.with_advice(Advice::LookUpFirst)),
+        let Stage::Created { failed_start } = state::stage(&container) else { return Ok(()) };
+        let words = if is_refused_start(&error) { Some(error.message()) } else { failed_start.as_deref() };
+        match words.and_then(refusal) {
+            Some((kind, words)) => Err(self.discard(id, kind, words).await),
+            None => Err(error.with_advice(Advice::LookUpFirst)),
         }
     }
 
     /// Removes a container whose start has failed for good.
-    async fn discard(&self, id: &str, words: &str) -> Error {
-        let error = Error::new(from_failed_start(words), format!("the container could not be started: {words}"))
-            .with_operation("launch_job");
+    async fn discard(&self, id: &str, kind: ErrorKind, words: &str) -> Error {
+        let error =
+            Error::new(kind, format!("the container could not be started: {words}")).with_operation("launch_job");
         self.give_up(id, error).await
     }
 
@@ -198,6 +240,11 @@ impl Launch<'_> {
             Err(left) => error.with_context("left behind", id).with_context("because", left.chain()),
         }
     }
+}
+
+/// What the words of a failed start tell, where they tell that nothing has run.
+fn refusal(words: &str) -> Option<(ErrorKind, &str)> {
+    from_failed_start(words).map(|kind| (kind, words))
 }
 
 fn log_cap(request: &LaunchRequest) -> Result<longshore_core::ByteSize> {

@@ -78,6 +78,8 @@ pub(crate) struct Follower {
     pub(crate) clock: Arc<dyn Clock>,
     /// True once the container is known to have been started.
     pub(crate) started: AtomicBool,
+    /// True for as long as the log has been followed without a break, from the start on.
+    pub(crate) unbroken: AtomicBool,
     pub(crate) following: watch::Sender<Following>,
 }
 
@@ -108,7 +110,10 @@ impl Follower {
                     continue;
                 }
                 Err(error) if error.kind() == ErrorKind::NotFound => return self.end(Self::gone(&spill)),
-                Err(error) => self.trouble(error.chain()),
+                Err(error) => {
+                    self.unbroken.store(false, Ordering::Relaxed);
+                    self.trouble(error.chain());
+                }
             }
             if spill.extent() != before {
                 pause = FIRST_PAUSE;
@@ -160,7 +165,7 @@ impl Follower {
         if !self.has_the_last(spill).await? && matches!(self.stream(spill, false).await?, Pause::Capped) {
             return Ok(self.capped());
         }
-        Ok(Next::Done(Ending::Log(self.completeness(spill))))
+        Ok(Next::Done(Ending::Log(self.completeness(spill).await?)))
     }
 
     const fn capped(&self) -> Next {
@@ -184,15 +189,36 @@ impl Follower {
         self.following.send_if_modified(|following| !std::mem::replace(&mut following.asked, true));
     }
 
-    fn completeness(&self, spill: &Spill) -> LogCompleteness {
+    async fn completeness(&self, spill: &Spill) -> Result<LogCompleteness> {
         if spill.is_open_ended() {
             let reason = "the engine does not tell whether the last line, of more than 16 KiB, ended with a line break";
-            return LogCompleteness::Lossy { reason: reason.to_owned() };
+            return Ok(LogCompleteness::Lossy { reason: reason.to_owned() });
         }
-        if keeps_every_byte(&self.driver) {
-            return LogCompleteness::Complete;
+        if !keeps_every_byte(&self.driver) {
+            let reason = format!("the engine's {} log driver may change or lose bytes", self.driver);
+            return Ok(LogCompleteness::Lossy { reason });
         }
-        LogCompleteness::Lossy { reason: format!("the engine's {} log driver may change or lose bytes", self.driver) }
+        if !self.was_attended(spill).await? {
+            let reason = "the engine may have been down while the container ran; what is written meanwhile can be lost";
+            return Ok(LogCompleteness::Lossy { reason: reason.to_owned() });
+        }
+        Ok(LogCompleteness::Complete)
+    }
+
+    /// Whether the engine is known to have been there for all of the run. Only where the following was broken, or began
+    /// late, must it be asked. What was found out is kept beside the log, because the engine soon forgets.
+    async fn was_attended(&self, spill: &Spill) -> Result<bool> {
+        if self.engine.is_podman() || spill.is_attended() {
+            return Ok(true);
+        }
+        let attended = self.unbroken.load(Ordering::Relaxed) || {
+            let live_restore = self.engine.info().await?.live_restore_enabled.unwrap_or(true);
+            state::was_attended(&self.engine.memory(&self.container).await?, live_restore)
+        };
+        if attended {
+            spill.attended().map_err(|error| unwritable(&error))?;
+        }
+        Ok(attended)
     }
 
     /// Reads from the last place on, skipping what is stored, until the stream ends.

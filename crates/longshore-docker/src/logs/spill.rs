@@ -11,7 +11,7 @@ use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{self, BufReader, Read},
     os::unix::fs::{FileExt, OpenOptionsExt},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -63,6 +63,7 @@ pub(crate) struct Spill {
     lines: LongLines,
     last: Option<Frame>,
     pending: Vec<u8>,
+    attended: PathBuf,
 }
 
 impl Spill {
@@ -78,7 +79,18 @@ impl Spill {
         };
         let (extent, lines, last) = measure(&file)?;
         file.set_len(extent.end)?;
-        Ok(Self { file: Arc::new(file), extent, lines, last, pending: Vec::new() })
+        let attended = folder.join(format!("{name}.attended"));
+        Ok(Self { file: Arc::new(file), extent, lines, last, pending: Vec::new(), attended })
+    }
+
+    /// True when it is known that the engine was there for all of the log.
+    pub(crate) fn is_attended(&self) -> bool {
+        self.attended.exists()
+    }
+
+    /// Notes that, for whoever follows the same log again.
+    pub(crate) fn attended(&self) -> io::Result<()> {
+        File::create(&self.attended).map(drop)
     }
 
     pub(crate) const fn extent(&self) -> Extent {

@@ -114,18 +114,47 @@ pub(crate) fn is_refused_start(error: &Error) -> bool {
 }
 
 /// Why a created container could not be started, from the engine's words: its status code is 400, 404 or 500
-/// for any reason (measured on Engine 20.10), and Docker's own client tells them apart by the same words.
-pub(crate) fn from_failed_start(message: &str) -> ErrorKind {
+/// for any reason (measured on Engine 20.10), and Docker's own client tells them apart by the same words. `None` when they
+/// don't tell that nothing was started: the engine then lost its own runtime in the middle, and says the same of a program
+/// that has not begun as of one that runs to its end.
+pub(crate) fn from_failed_start(message: &str) -> Option<ErrorKind> {
     let message = message.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    if says(&["executable file not found", "no such file or directory", "system cannot find the file"]) {
-        ErrorKind::CommandNotFound
-    } else if says(&["permission denied", "exec format error", "is a directory"]) {
-        ErrorKind::CommandNotExecutable
+    let kind = if says(&RUNTIME) {
+        if says(&["executable file not found", "no such file or directory", "system cannot find the file"]) {
+            ErrorKind::CommandNotFound
+        } else if says(&["permission denied", "exec format error", "is a directory"]) {
+            ErrorKind::CommandNotExecutable
+        } else {
+            ErrorKind::StartFailed
+        }
+    } else if says(&CUT_OFF) {
+        return None;
+    } else if says(&["libnetwork.", "database not open"]) {
+        // An engine that is ending has closed its own files: nothing was tried, and another day it will be.
+        ErrorKind::Unavailable
     } else {
         ErrorKind::StartFailed
-    }
+    };
+    Some(kind)
 }
+
+/// By these the runtime itself is known to speak: only its words are about the program.
+const RUNTIME: [&str; 5] = ["oci runtime", "runc create failed", "crun:", "exec:", "executable file not found"];
+
+/// What an engine says that was cut off from its runtime (recorded from Engine 20.10 whose containerd was killed; the words
+/// are gRPC's, ttrpc's and Go's).
+const CUT_OFF: [&str; 9] = [
+    "transport is closing",
+    "connection error",
+    "connection refused",
+    "connection reset",
+    "broken pipe",
+    "ttrpc",
+    "context canceled",
+    "deadline exceeded",
+    ": unavailable",
+];
 
 /// A failed pull: fatal where the registry has spoken, temporary where it has not.
 pub(crate) fn from_pull(error: DockerError, endpoint: &Endpoint) -> Error {
@@ -198,13 +227,33 @@ mod tests {
     fn failed_starts_are_told_apart() {
         let not_found = r#"failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "/nope": stat /nope: no such file or directory: unknown"#;
         let not_executable = r#"failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "/etc": permission denied: unknown"#;
-        assert_eq!(from_failed_start(not_found), ErrorKind::CommandNotFound);
-        assert_eq!(
-            from_failed_start(r#"exec: "nope": executable file not found in $PATH: unknown"#),
-            ErrorKind::CommandNotFound
-        );
-        assert_eq!(from_failed_start(not_executable), ErrorKind::CommandNotExecutable);
-        assert_eq!(from_failed_start("cannot set memory limit"), ErrorKind::StartFailed);
+        let not_on_path = r#"exec: "nope": executable file not found in $PATH: unknown"#;
+        let ending = "failed to update store for object type *libnetwork.endpoint: open : no such file or directory";
+        for (words, kind) in [
+            (not_found, ErrorKind::CommandNotFound),
+            (not_on_path, ErrorKind::CommandNotFound),
+            (not_executable, ErrorKind::CommandNotExecutable),
+            ("cannot set memory limit", ErrorKind::StartFailed),
+            ("error while mounting volume: no such file or directory", ErrorKind::StartFailed),
+            (ending, ErrorKind::Unavailable),
+        ] {
+            assert_eq!(from_failed_start(words), Some(kind), "{words}");
+        }
+    }
+
+    /// Messages recorded from Engine 20.10 whose containerd was killed during starts. Of two containers with the first, one
+    /// had not run, and one had run to its end.
+    #[test]
+    fn a_start_in_which_the_engine_lost_its_runtime_is_open() {
+        for words in [
+            "transport is closing: unavailable",
+            "failed to retrieve spec: transport is closing: unavailable",
+            r#"connection error: desc = "transport: Error while dialing dial unix /run/containerd.sock: connect: connection refused": unavailable"#,
+            r#"connection error: desc = "transport: Error while dialing dial unix /run/containerd.sock: connect: no such file or directory": unavailable"#,
+        ] {
+            assert_eq!(from_failed_start(words), None, "{words}");
+            assert!(!is_refused_start(&answered(500, words)), "{words}");
+        }
     }
 
     /// Answers recorded from Podman 4.3.
@@ -219,7 +268,7 @@ mod tests {
         }
         let not_found = "runc: runc create failed: unable to start container process: exec: \"/nope\": stat /nope: no such file or directory: OCI runtime attempted to invoke a command that was not found";
         assert!(is_refused_start(&answered(500, not_found)));
-        assert_eq!(from_failed_start(not_found), ErrorKind::CommandNotFound);
+        assert_eq!(from_failed_start(not_found), Some(ErrorKind::CommandNotFound));
         assert!(!is_refused_start(&answered(500, "boom")));
         assert_eq!(answered(500, "boom").kind(), ErrorKind::Unavailable);
     }

@@ -338,7 +338,7 @@ async fn two_hundred_statuses_are_one_list() {
 
 async fn usage_is_sampled_while_a_job_runs() {
     let bench = Bench::new().await;
-    let job = job(&["allocate 20m", "spin 200ms", "sleep 2s"]);
+    let job = job(&["allocate 20m", "spin 1s", "sleep 1s"]);
     let outcome = Runner::new(bench.executor.clone()).run(&job, &CapturedLogs::default()).await.unwrap();
     let usage = outcome.harvest.unwrap().usage;
     assert!(usage.wall_time >= Duration::from_secs(2), "{usage:?}");

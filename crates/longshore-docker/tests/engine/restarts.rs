@@ -1,18 +1,23 @@
 //! What becomes of jobs when the engine itself ends and comes back: nothing is lost, and nothing runs twice.
 
 use bollard::query_parameters::{KillContainerOptionsBuilder, TagImageOptionsBuilder};
+use hyper::Method;
 use longshore_core::{
-    CapturedLogs, Cause, Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, JobStatus, LaunchSearch,
+    Advice, CapturedLogs, Cause, Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, JobStatus, LaunchSearch,
     LogCompleteness, LogDelivery, RunEvent, RunObserver, RunOutcome, Runner, StopReason, StopRequest, SystemClock,
 };
-use longshore_testkit::{suite::Test, tests};
+use longshore_testkit::{
+    proxy::{Fault, FaultProxy},
+    suite::Test,
+    tests,
+};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
 use tempfile::TempDir;
 
 use crate::{
-    launching::{launch, request, template},
+    launching::{OWNER, launch, request, template},
     private_engine::PrivateEngine,
     support,
 };
@@ -21,6 +26,9 @@ pub(crate) const TESTS: &[Test] = &tests![
     an_engine_killed_and_restarted_kills_the_job_and_says_so,
     an_engine_killed_with_live_restore_loses_nothing,
     a_job_that_ended_while_the_engine_was_dead_keeps_its_exit_code,
+    what_is_written_while_the_engine_is_dead_is_missed,
+    a_container_that_the_engine_has_forgotten_making_proves_nothing,
+    a_job_that_is_taken_over_has_a_whole_log,
     a_job_whose_shim_is_killed_is_no_success,
     an_engine_that_ends_in_order_ends_its_jobs,
     an_engine_whose_disk_is_full_launches_nothing_until_there_is_room,
@@ -116,7 +124,8 @@ async fn an_engine_killed_with_live_restore_loses_nothing() {
     })
     .await;
     assert_eq!(outcome.status, JobStatus::Completed, "{:?}", outcome.harvest);
-    assert!(matches!(outcome.logs, LogDelivery::Delivered(LogCompleteness::Complete)), "{:?}", outcome.logs);
+    // What it held in hand when it was killed would be gone, and nobody can tell that it held nothing.
+    assert!(matches!(outcome.logs, LogDelivery::Delivered(LogCompleteness::Lossy { .. })), "{:?}", outcome.logs);
     let ticks: String = (1..=20).map(|number| format!("tick {number}\n")).collect();
     assert_eq!(output, format!("{ticks}end"));
 }
@@ -133,6 +142,64 @@ async fn a_job_that_ended_while_the_engine_was_dead_keeps_its_exit_code() {
     .await;
     assert_eq!(outcome.termination().unwrap().cause, Cause::Exited { code: 7 });
     assert_eq!(containers(&engine).await, 0);
+}
+
+async fn what_is_written_while_the_engine_is_dead_is_missed() {
+    let mut engine = PrivateEngine::start(&[]).await;
+    let (outcome, output) = run_through(&mut engine, &["tick 20 100ms", "exit 7"], async |engine| {
+        let job = main_process(engine).await;
+        engine.end("KILL");
+        ended(job).await;
+        engine.restart().await;
+    })
+    .await;
+    assert_eq!(outcome.termination().unwrap().cause, Cause::Exited { code: 7 });
+    let ticks: String = (1..=20).map(|number| format!("tick {number}\n")).collect();
+    assert!(ticks.starts_with(&output) && output.len() < ticks.len(), "{output}");
+    let LogDelivery::Delivered(LogCompleteness::Lossy { reason }) = &outcome.logs else { panic!("{outcome:?}") };
+    assert!(reason.contains("the engine may have been down"), "{reason}");
+}
+
+/// It was killed in the middle of the start: what it comes back with is a container that was never started, as it says,
+/// whether that has run or not.
+async fn a_container_that_the_engine_has_forgotten_making_proves_nothing() {
+    let mut engine = PrivateEngine::start(&[]).await;
+    let (folder, state) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let proxy = FaultProxy::to_unix(engine.socket()).listen_unix(folder.path()).await.unwrap();
+    let executor = support::executor(&proxy.uri(), json!({}), state.path()).unwrap();
+    executor.discover().await.unwrap();
+    let request = request(executor.as_ref(), template(&["print once"]));
+    proxy.inject(Fault::on(Method::POST, "/containers/*/start").reset_before());
+    let error = executor.launch_job(&request).await.unwrap_err();
+    assert_eq!(error.advice(), Advice::LookUpFirst, "{error}");
+    assert_eq!(executor.find_launch(&request).await.unwrap(), LaunchSearch::Absent);
+    engine.end("KILL");
+    engine.restart().await;
+    let found = executor.find_launch(&request).await.unwrap();
+    assert!(matches!(&found, LaunchSearch::Unprovable { reason } if reason.contains("remember")), "{found:?}");
+    let error = executor.launch_job(&request).await.unwrap_err();
+    assert_eq!((error.kind(), error.advice()), (ErrorKind::Unavailable, Advice::LookUpFirst), "{error}");
+    assert_eq!(proxy.count(Method::POST, "/containers/*/start"), 1);
+    assert_eq!(containers(&engine).await, 1);
+}
+
+async fn a_job_that_is_taken_over_has_a_whole_log() {
+    let (engine, state) = (PrivateEngine::start(&[]).await, TempDir::new().unwrap());
+    let first = executor(&engine, &state);
+    first.discover().await.unwrap();
+    let handle = launch(first.as_ref(), &["print here", "forever"]).await;
+    drop(first);
+    let docker = engine.docker();
+    forget(&docker).await;
+    kill_process(main_process(&engine).await, Signal::KILL).unwrap();
+    // The start is forgotten, and the end is not; of whoever comes after that, only what was noted knows.
+    for _ in 0..2 {
+        let next = executor(&engine, &state);
+        longshore_core::wait(next.as_ref(), &handle, &OWNER.parse().unwrap(), &SystemClock).await.unwrap();
+        assert_eq!(next.harvest_job(&handle).await.unwrap().logs.completeness, LogCompleteness::Complete);
+        forget(&docker).await;
+    }
+    executor(&engine, &state).cleanup(&handle).await.unwrap();
 }
 
 /// The shim stands between the engine and the job; without it nobody learns the exit code.
@@ -179,7 +246,14 @@ async fn an_engine_whose_disk_is_full_launches_nothing_until_there_is_room() {
     assert_eq!(containers(&engine).await, 0);
 }
 
-/// The engine remembers 256 events.
+/// Lets the engine forget all that it has seen: it remembers 256 events.
+async fn forget(docker: &bollard::Docker) {
+    for _ in 0..300 {
+        let tag = TagImageOptionsBuilder::new().repo(support::IMAGE).tag("again").build();
+        docker.tag_image(support::IMAGE, Some(tag)).await.unwrap();
+    }
+}
+
 async fn a_kill_that_the_engine_has_forgotten_is_an_exit_with_open_evidence() {
     let (engine, state) = (PrivateEngine::start(&[]).await, TempDir::new().unwrap());
     let (docker, executor) = (engine.docker(), executor(&engine, &state));
@@ -187,10 +261,7 @@ async fn a_kill_that_the_engine_has_forgotten_is_an_exit_with_open_evidence() {
     let handle = launch(executor.as_ref(), &["forever"]).await;
     let kill = KillContainerOptionsBuilder::new().signal("KILL").build();
     docker.kill_container(&handle.external_execution_id, Some(kill)).await.unwrap();
-    for _ in 0..300 {
-        let tag = TagImageOptionsBuilder::new().repo(support::IMAGE).tag("again").build();
-        docker.tag_image(support::IMAGE, Some(tag)).await.unwrap();
-    }
+    forget(&docker).await;
     let end = executor.stop_job(&handle, &StopRequest::new(StopReason::Cancelled, Duration::ZERO)).await.unwrap();
     assert_eq!((&end.cause, end.evidence.complete), (&Cause::Exited { code: 137 }, false), "{end:?}");
     executor.cleanup(&handle).await.unwrap();
