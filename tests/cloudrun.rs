@@ -1,5 +1,7 @@
 //! The program on Cloud Run, as a configuration describes it: against the fake, over its two servers.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use longshore_core::{Clock, SystemClock};
 use longshore_testkit::fakes::cloudrun::{FakeCloudRun, Options};
 use std::{path::Path, sync::Arc};

@@ -1,6 +1,7 @@
 //! The `longshore` program from its user's seat: what is typed, what is shown, what remains in a real engine.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::cognitive_complexity, reason = "a case is a straight story; each await and each assertion counts")]
 
 mod bad_input;
 mod bench;

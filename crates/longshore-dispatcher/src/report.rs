@@ -1,6 +1,6 @@
 //! What is told to whoever reads the program's log.
 
-use longshore_core::Error;
+use longshore_core::{Error, HostName};
 use longshore_store::{Change, SessionId};
 
 /// Something does not work now, and is tried again.
@@ -31,4 +31,14 @@ pub(crate) fn opened(session: SessionId) {
 /// What became of an attempt can't be proven.
 pub(crate) fn lost(why: &str) {
     tracing::warn!(why, "lost");
+}
+
+/// A host can't be swept now.
+pub(crate) fn unswept(host: &HostName, error: &Error) {
+    tracing::debug!(%host, error = %error.chain(), "the host can't be swept now");
+}
+
+/// A host's executor has panicked.
+pub(crate) fn broke_while_swept(host: &HostName) {
+    tracing::error!(%host, "the host's executor broke while it was swept");
 }

@@ -8,7 +8,7 @@ use longshore_core::{
 use longshore_store::{AttemptState, Change, JobStore, What};
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use crate::scene::Scene;
+use crate::{report, scene::Scene};
 
 /// How often is swept.
 const EVERY: Duration = Duration::from_secs(3600);
@@ -82,9 +82,9 @@ pub(crate) async fn run(scene: Arc<Scene>) {
             if let Ok(executor) = scene.executor(&host) {
                 // An executor that breaks keeps no other host from being swept.
                 match AssertUnwindSafe(sweep(&scene, executor.as_ref())).catch_unwind().await {
-                    Err(_) => tracing::error!(%host, "the host's executor broke while it was swept"),
+                    Err(_) => report::broke_while_swept(&host),
                     Ok(Err(error)) if error.kind() != ErrorKind::Unsupported => {
-                        tracing::debug!(%host, error = %error.chain(), "the host can't be swept now");
+                        report::unswept(&host, &error);
                     }
                     Ok(_) => {}
                 }

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 #[derive(Args, Clone, Default)]
 #[command(next_help_heading = "Where jobs are kept")]
 pub(crate) struct StoreArgs {
-    /// The database: a file of SQLite, or postgres://USER@HOST/DATABASE; by default `LONGSHORE_DATABASE`, else
+    /// The database: a file of SQLite, or `postgres://USER@HOST/DATABASE`; by default `LONGSHORE_DATABASE`, else
     /// `longshore/jobs.db` in the user's state folder
     #[arg(long, value_name = "DATABASE", allow_hyphen_values = true)]
     pub(crate) database: Option<String>,
 
-    /// Where the logs of ended jobs are kept: a folder, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX
-    /// with the usual AWS_…, GOOGLE_… or AZURE_… variables; by default `LONGSHORE_LOGS`, else beside the database
+    /// Where the logs of ended jobs are kept: a folder, `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or
+    /// `az://CONTAINER/PREFIX` with the usual AWS_…, GOOGLE_… or AZURE_… variables; by default `LONGSHORE_LOGS`, else beside the database
     #[arg(long, value_name = "PLACE", allow_hyphen_values = true, value_hint = ValueHint::DirPath)]
     pub(crate) logs: Option<String>,
 }

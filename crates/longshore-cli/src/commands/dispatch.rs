@@ -89,7 +89,7 @@ async fn once(args: &DispatchArgs, dispatcher: &Dispatcher) {
             dispatcher.drain().begin(DrainMode::Finish);
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Tells Prometheus the figures for as long as the program runs.

@@ -62,7 +62,7 @@ impl Recorded {
                 Ok(results) => return Ok(results),
                 Err(error) if error.kind() == ErrorKind::LeaseLost => return Err(error),
                 Err(error) => {
-                    tracing::warn!(error = %error.chain(), "the database does not take what happened; trying again")
+                    tracing::warn!(error = %error.chain(), "the database does not take what happened; trying again");
                 }
             }
             tokio::time::sleep(pause).await;

@@ -1,7 +1,5 @@
 //! A run over the mock, recorded in a store in memory.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use async_trait::async_trait;
 use longshore::store::{AttemptState, JobQuery, JobStore, MemoryStore, SessionId};
 use longshore::{
