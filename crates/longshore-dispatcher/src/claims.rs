@@ -102,6 +102,7 @@ async fn discover(scene: &Arc<Scene>) {
 
 /// One look; again at once where there is more.
 async fn look(scene: &Arc<Scene>) -> Result<Look, Error> {
+    scene.time.certain(scene.store()).await?;
     let asking = scene.begin_asking();
     loop {
         let busy = scene.load.driven();
@@ -135,6 +136,7 @@ async fn claim(scene: &Arc<Scene>, most: usize) -> Result<(Claimed, bool), Error
         owner: scene.settings().owner.clone(),
         launch_window: scene.settings().launch_window,
         now,
+        own_now: scene.own_clock().now(),
         missed: AtomicBool::new(false),
         #[cfg(feature = "planted")]
         planted: scene.settings().planted,

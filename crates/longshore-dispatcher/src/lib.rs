@@ -18,6 +18,7 @@ mod service;
 mod session;
 mod settings;
 mod sweep;
+mod time;
 mod watcher;
 
 pub use dispatcher::{Dispatcher, Drain, DrainMode, Parts};

@@ -26,6 +26,8 @@ pub(crate) struct RouterPlacer {
     pub(crate) owner: Owner,
     pub(crate) launch_window: Duration,
     pub(crate) now: Timestamp,
+    /// The time by our own clock, by which deadlines are judged.
+    pub(crate) own_now: Timestamp,
     /// Set when a job waits for a host of which nothing is known yet.
     pub(crate) missed: AtomicBool,
     #[cfg(feature = "planted")]
@@ -103,7 +105,9 @@ impl RouterPlacer {
     ) -> (Placement, Vec<Charge>) {
         let Some(plan) = route.plan.clone() else { return (Placement::Leave, Vec::new()) };
         let attempt = job.attempts + 1;
-        let request = LaunchRequest::new(job.job(), attempt, plan, self.owner.clone(), self.now, self.launch_window);
+        let owner = self.owner.clone();
+        let mut request = LaunchRequest::new(job.job(), attempt, plan, owner, self.now, self.launch_window);
+        request.deadline = longshore_core::clock::later(self.own_now, self.launch_window);
         let cost = estimate.cost().ok();
         let charged = route.budgets.iter().filter_map(|name| {
             let budget = snapshot.table().budgets().iter().find(|budget| budget.name == *name)?;

@@ -56,11 +56,13 @@ pub enum Bug {
     ForgetsLimits,
     /// What events don't tell is never asked about.
     BelievesEvents,
+    /// Stored times are compared with the machine's own clock.
+    BelievesItsOwnClock,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::LaunchesWithoutLooking,
         Self::RunsTheUnprovableAgain,
         Self::RunsTheLostAgain,
@@ -87,5 +89,6 @@ impl Bug {
         Self::ActsOnOldAnswers,
         Self::ForgetsLimits,
         Self::BelievesEvents,
+        Self::BelievesItsOwnClock,
     ];
 }

@@ -67,6 +67,9 @@ async fn rest(scene: &Arc<Scene>, left: &mut Rest, others: usize, counts: bool) 
 /// One beat, and what it tells of the others; how many there are.
 async fn beat(scene: &Arc<Scene>, seen: &mut Seen, counts: bool) -> Result<usize, Error> {
     let others = scene.store().beat(scene.session).await?;
+    if let Err(error) = scene.time.ask(scene.store()).await {
+        report::detail(&error, "the store does not tell the time now");
+    }
     seen.retain(|session, _| others.iter().any(|other| other.session == *session));
     for other in &others {
         if is_dead(scene, seen, other, counts) && scene.store().fence(scene.session, other).await? {

@@ -1,6 +1,7 @@
 //! What everybody in a session shares.
 
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 use longshore_core::{
     Clock, ContainerExecutor, Error, ErrorKind, HostName, JobId, LaunchToken, Result,
     layers::{TimeoutLayer, Timeouts},
@@ -23,14 +24,32 @@ use crate::{
     load::{Asking, Load},
     recorder::Recorder,
     scout::Scouts,
+    time::StoreClock,
     watcher::Watchers,
 };
+
+/// Whether a bug was planted. Without the feature there is none, and nothing of it is compiled.
+macro_rules! planted {
+    ($scene:expr, $bug:ident) => {{
+        #[cfg(feature = "planted")]
+        let planted = $scene.has($crate::planted::Bug::$bug);
+        #[cfg(not(feature = "planted"))]
+        let planted = {
+            let _ = &$scene;
+            false
+        };
+        planted
+    }};
+}
+pub(crate) use planted;
 
 /// A session as its parts see it.
 #[derive(Debug)]
 pub(crate) struct Scene {
     pub(crate) parts: Parts,
     pub(crate) session: SessionId,
+    /// The store's time. What is compared with nothing that is stored may be told by our own clock.
+    pub(crate) time: StoreClock,
     pub(crate) recorder: Recorder,
     pub(crate) watchers: Watchers,
     pub(crate) tasks: Tasks,
@@ -117,6 +136,7 @@ impl Scene {
     pub(crate) fn new(
         parts: Parts,
         session: SessionId,
+        time: StoreClock,
         recorder: Recorder,
         tasks: Tasks,
         draining: watch::Receiver<bool>,
@@ -126,6 +146,7 @@ impl Scene {
         Self {
             parts,
             session,
+            time,
             recorder,
             watchers,
             tasks,
@@ -180,8 +201,27 @@ impl Scene {
         &self.parts.router
     }
 
+    /// The store's time, and sleep.
     pub(crate) fn clock(&self) -> &dyn Clock {
+        if planted!(self, BelievesItsOwnClock) { self.own_clock() } else { &self.time }
+    }
+
+    /// The machine's clock, by which executors judge deadlines.
+    pub(crate) fn own_clock(&self) -> &dyn Clock {
         self.parts.clock.as_ref()
+    }
+
+    /// The store's time, certain where the store can be reached. Where not, it may be late after a sleep of the machine, and
+    /// is never early. Cancel-safe.
+    pub(crate) async fn known_now(&self) -> Timestamp {
+        let _ = self.time.certain(self.store()).await;
+        self.clock().now()
+    }
+
+    /// The store's time, certain, however long that takes. Cancel-safe.
+    pub(crate) async fn certain_now(&self) -> Timestamp {
+        self.time.certain_at_last(self.store()).await;
+        self.clock().now()
     }
 
     /// What serves a host, with limits on how long it may take. A host that is not configured any more can't be asked,
@@ -274,18 +314,3 @@ impl Scene {
         self.settings().planted == Some(bug)
     }
 }
-
-/// Whether a bug was planted. Without the feature there is none, and nothing of it is compiled.
-macro_rules! planted {
-    ($scene:expr, $bug:ident) => {{
-        #[cfg(feature = "planted")]
-        let planted = $scene.has($crate::planted::Bug::$bug);
-        #[cfg(not(feature = "planted"))]
-        let planted = {
-            let _ = &$scene;
-            false
-        };
-        planted
-    }};
-}
-pub(crate) use planted;

@@ -6,7 +6,7 @@ use longshore_store::{Actor, Intervention, JobRecord, JobStore, NewsStream, Requ
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinHandle;
 
-use crate::{Dispatcher, Drain, DrainMode, LogKeeper, Parts, Settings};
+use crate::{Dispatcher, Drain, DrainMode, LogKeeper, Parts, Settings, time::StoreClock};
 
 /// Durable jobs for a service: submits, watches and cancels them, and dispatches them in the background.
 ///
@@ -15,7 +15,7 @@ use crate::{Dispatcher, Drain, DrainMode, LogKeeper, Parts, Settings};
 #[derive(Debug)]
 pub struct Longshore {
     store: Arc<dyn JobStore>,
-    clock: Arc<dyn Clock>,
+    time: StoreClock,
     drain: Drain,
     dispatching: Mutex<Option<JoinHandle<Result<()>>>>,
 }
@@ -48,12 +48,12 @@ impl Longshore {
             None => Settings::builder().owner(Owner::new("longshore")?).build(),
         };
         // What keeps the store from answering is told now, and not job by job.
-        store.counts().await?;
-        let parts = Parts { store: Arc::clone(&store), logs, router, clock: Arc::clone(&clock), settings };
+        let time = StoreClock::new(store.as_ref(), Arc::clone(&clock), settings.lease).await?;
+        let parts = Parts { store: Arc::clone(&store), logs, router, clock, settings };
         let dispatcher = Dispatcher::new(parts);
         let drain = dispatcher.drain();
         let work = dispatches.then(|| tokio::spawn(async move { dispatcher.run().await }));
-        Ok(Self { store, clock, drain, dispatching: Mutex::new(work) })
+        Ok(Self { store, time, drain, dispatching: Mutex::new(work) })
     }
 }
 
@@ -73,7 +73,8 @@ impl Longshore {
     /// # Errors
     /// As [`JobStore::submit`].
     pub async fn submit_all(&self, submissions: Vec<Submission>) -> Result<Vec<Result<Submitted>>> {
-        self.store.submit(submissions, self.clock.now()).await
+        let now = self.time.certain(self.store.as_ref()).await?;
+        self.store.submit(submissions, now).await
     }
 
     /// The job as it is now.
@@ -113,7 +114,8 @@ impl Longshore {
     /// # Errors
     /// `NotFound`; `Conflict` when it has ended already.
     pub async fn cancel(&self, id: JobId, by: impl Into<String>) -> Result<JobRecord> {
-        let request = Request::new(Actor::User(by.into()), self.clock.now());
+        let now = self.time.certain(self.store.as_ref()).await?;
+        let request = Request::new(Actor::User(by.into()), now);
         self.store.intervene(id, Intervention::Cancel, request).await
     }
 

@@ -15,6 +15,7 @@ use crate::{
     report,
     scene::{Attention, Scene, Tasks},
     sweep,
+    time::StoreClock,
 };
 
 const PAUSE: Duration = Duration::from_secs(1);
@@ -41,10 +42,12 @@ pub(crate) async fn run(
         // Opened by a call whose answer was lost, it was fenced off before it was asked for again.
         return if error.kind() == ErrorKind::LeaseLost { Ok(End::Lost(error)) } else { Err(error) };
     }
+    let time = tell_time(parts).await?;
     let (recorder, recording) = Recorder::new(Arc::clone(&parts.store), Arc::clone(&parts.clock), session);
     let (tasks, handed_in) = mpsc::unbounded_channel();
     let (draining, is_draining) = watch::channel(false);
-    let scene = Arc::new(Scene::new(parts.clone(), session, recorder, Tasks(tasks), is_draining, drain.subscribe()));
+    let scene =
+        Arc::new(Scene::new(parts.clone(), session, time, recorder, Tasks(tasks), is_draining, drain.subscribe()));
     let mut services = services(&scene, recording, idle);
     let end = tokio::select! {
         biased;
@@ -93,6 +96,19 @@ async fn open(parts: &Parts, session: SessionId) -> Result<()> {
                 report::opened(session);
                 return Ok(());
             }
+        }
+    }
+}
+
+/// A clock that shows the store's time.
+async fn tell_time(parts: &Parts) -> Result<StoreClock> {
+    loop {
+        match StoreClock::new(parts.store.as_ref(), Arc::clone(&parts.clock), parts.settings.lease).await {
+            Err(error) if error.is_lost_contact() => {
+                report::trouble(&error, "the store does not tell the time; trying again");
+                parts.clock.sleep(PAUSE).await;
+            }
+            told => return told,
         }
     }
 }

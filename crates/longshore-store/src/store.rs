@@ -17,6 +17,7 @@ use crate::{
 ///   memory alone survives neither.
 /// - Each call takes effect as a whole or not at all. Where a list is given, each entry succeeds or fails by itself.
 /// - Dropping a future is safe: what it asked for may still take effect.
+/// - Every time that is given to a method is the store's own, as [`now`](JobStore::now) tells it.
 /// - An error that [is lost contact](longshore_core::Error::is_lost_contact) leaves open whether the call took effect. Every
 ///   method may then be called again: the second call changes nothing that the first one did, and says the same.
 /// - A session that was fenced off is told so by [`ErrorKind::LeaseLost`](longshore_core::ErrorKind::LeaseLost) by whatever
@@ -29,6 +30,14 @@ pub trait JobStore: fmt::Debug + Send + Sync {
     /// # Errors
     /// As the store can be reached.
     async fn owner(&self) -> Result<Owner>;
+
+    /// The time: the one clock by which everything that is stored is stamped, and with which stored times are compared. So
+    /// the clocks of those who share a store may differ. A store on one machine has that machine's clock, one with a server
+    /// the server's.
+    ///
+    /// # Errors
+    /// As the store can be reached.
+    async fn now(&self) -> Result<Timestamp>;
 
     /// Stores jobs, each once: an entry with an idempotency key or a job id that is known already, and that asks for the
     /// same, is answered with the job that there is.

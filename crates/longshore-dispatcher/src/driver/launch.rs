@@ -2,7 +2,8 @@
 
 use longshore_core::{
     Advice, Cause, ContainerExecutor, Error, ErrorKind, Evidence, ExecutionHandle, JobStatus, LaunchIdempotency,
-    LaunchRequest, LaunchSearch, Progress, Result, Termination, clock::since,
+    LaunchRequest, LaunchSearch, Progress, Result, Termination,
+    clock::{later, since},
 };
 use longshore_store::{Next, Outcome, WaitingFor, What};
 use std::time::Duration;
@@ -112,15 +113,16 @@ impl Driver {
         }
     }
 
-    /// Stores a later deadline where the preparation has used up much of the time to send. Nothing was sent under the old
-    /// one by us, and what a former holder may send is refused by the name or is the same launch.
+    /// Stores another deadline where the preparation has used up much of the time to send, or where the one that there is was
+    /// set by a clock that differs from ours. Nothing was sent under the old one by us, and what a former holder may send is
+    /// refused by the name or is the same launch.
     async fn renew(&mut self) -> Step {
         let (request, now) = (&self.held.attempt.request, self.now());
-        let window = self.scene.settings().launch_window;
-        if since(request.deadline, now) >= window / 2 {
+        let (window, own_now) = (self.scene.settings().launch_window, self.scene.own_clock().now());
+        if (window / 2..=window).contains(&since(request.deadline, own_now)) {
             return Ok(());
         }
-        let renewed = LaunchRequest::new(
+        let mut renewed = LaunchRequest::new(
             self.held.job.job(),
             request.token.attempt(),
             request.plan.clone(),
@@ -128,6 +130,7 @@ impl Driver {
             now,
             window,
         );
+        renewed.deadline = later(own_now, window);
         self.record(What::Renewed(Box::new(renewed))).await
     }
 
@@ -144,7 +147,7 @@ impl Driver {
                 Err(error) if error.advice() != Advice::LookUpFirst && passes(error.kind()) => error,
                 answer => return answer,
             };
-            if request.check_deadline(self.scene.clock()).is_err() {
+            if request.check_deadline(self.scene.own_clock()).is_err() {
                 return Err(error);
             }
             let stopped = || Error::new(ErrorKind::Cancelled, "cancelled before it was launched");

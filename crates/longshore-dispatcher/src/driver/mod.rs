@@ -125,7 +125,7 @@ impl Driver {
 
     /// Stores what happened; returns once it is durable.
     async fn record(&mut self, what: What) -> Step {
-        let change = Change::new(self.token(), self.now(), what);
+        let change = Change::new(self.token(), self.scene.certain_now().await, what);
         match self.scene.recorder.record(change.clone()).await {
             Ok(()) => {
                 self.held.attempt.apply(&change);

@@ -80,7 +80,7 @@ impl Driver {
     async fn reach(&self, time: Option<Timestamp>) {
         let Some(time) = time else { return std::future::pending().await };
         loop {
-            let left = longshore_core::clock::since(time, self.now());
+            let left = longshore_core::clock::since(time, self.scene.known_now().await);
             if left.is_zero() {
                 return;
             }

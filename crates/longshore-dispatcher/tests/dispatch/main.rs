@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod cancelling;
+mod clocks;
 mod ends;
 mod idleness;
 mod panics;

@@ -38,8 +38,8 @@ impl Stage {
         let lost_after = Duration::from_secs(7 * 24 * 3600);
         Self {
             hosts: names.map(host).collect(),
+            store: MemoryStore::with_clock(Arc::clone(&clock)),
             clock,
-            store: MemoryStore::new(),
             logs: LogStore::in_memory(),
             providers,
             lost_after,
@@ -71,7 +71,11 @@ impl Stage {
 
     /// Another router over the same places.
     pub(crate) fn router(&self) -> Arc<Router> {
-        let context = ExecutorContext::new("unused").with_clock(Arc::clone(&self.clock));
+        self.router_by(&self.clock)
+    }
+
+    fn router_by(&self, clock: &Arc<dyn Clock>) -> Arc<Router> {
+        let context = ExecutorContext::new("unused").with_clock(Arc::clone(clock));
         let hosts = self.hosts.iter().zip(&self.providers).map(|(host, provider)| {
             let executor = MockExecutor::attach(host, &provider.another_link(), &context);
             RoutedHost::new(host.clone(), (self.through)(executor))
@@ -81,11 +85,16 @@ impl Stage {
 
     /// Another dispatcher over the same store and places.
     pub(crate) fn dispatcher(&self) -> Dispatcher {
+        self.dispatcher_by(&self.clock)
+    }
+
+    /// The same on a machine with another clock.
+    pub(crate) fn dispatcher_by(&self, clock: &Arc<dyn Clock>) -> Dispatcher {
         Dispatcher::new(Parts {
             store: Arc::new(self.store.clone()),
             logs: Arc::new(self.logs.clone()),
-            router: self.router(),
-            clock: Arc::clone(&self.clock),
+            router: self.router_by(clock),
+            clock: Arc::clone(clock),
             settings: Settings::builder().owner("test".parse().unwrap()).lost_after(self.lost_after).build(),
         })
     }

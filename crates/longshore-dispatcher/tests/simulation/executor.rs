@@ -5,7 +5,7 @@ use longshore_core::{
     Advice, Capabilities, CheckedJob, ContainerExecutor, Error, ErrorKind, EventStream, ExecutionEvent,
     ExecutionHandle, ExecutionStatus, ExecutorContext, ExecutorType, Harvest, Health, HostFacts, HostName,
     LaunchIdempotency, LaunchRequest, LaunchSearch, LaunchToken, LogPage, LogQuery, OwnedExecution, Owner, Plan,
-    Progress, Result, StopRequest, Termination, async_trait,
+    Progress, Result, StopReason, StopRequest, Termination, async_trait,
 };
 use longshore_mock::MockExecutor;
 use longshore_store::JobStore;
@@ -14,6 +14,7 @@ use std::{fmt::Write as _, sync::Arc, time::Duration};
 use crate::{
     keeper,
     life::{Life, unavailable},
+    limits,
     world::{Place, World},
 };
 
@@ -323,6 +324,9 @@ impl ContainerExecutor for Remote {
     }
 
     async fn stop_job(&self, handle: &ExecutionHandle, stop: &StopRequest) -> Result<Termination> {
+        if stop.reason == StopReason::TimedOut {
+            limits::check_stop(self.world(), self.place(), handle).await;
+        }
         self.ask("stop", self.inner.stop_job(handle, stop)).await
     }
 

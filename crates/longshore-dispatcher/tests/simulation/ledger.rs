@@ -1,6 +1,6 @@
 //! What was seen to happen, independently of what the store says: each rule that can be checked at once is checked here.
 
-use longshore_core::{ExecutionHandle, HostName, JobId, JobStatus, LaunchToken, Termination, price::Money};
+use longshore_core::{ExecutionHandle, HostName, JobId, JobStatus, LaunchToken, Termination, Timestamp, price::Money};
 use longshore_store::{AttemptRecord, Charge, Held, IdempotencyKey, JobRecord, SessionId};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
@@ -20,6 +20,8 @@ pub(crate) struct Ledger {
     pub(crate) attempts: BTreeSet<LaunchToken>,
     /// The attempts that have something left to do.
     pub(crate) open: BTreeSet<LaunchToken>,
+    /// When the claim of each attempt was asked for.
+    pub(crate) claimed_at: BTreeMap<LaunchToken, Timestamp>,
     /// The attempts that may be lost, and why.
     pub(crate) excused: BTreeMap<LaunchToken, &'static str>,
     /// How executions really ended, seen when they were removed.
@@ -56,8 +58,15 @@ impl Ledger {
     }
 
     /// An attempt that was claimed.
-    pub(crate) fn claimed(&mut self, held: &Held, limit: Option<u32>, hard: Option<&Money>) -> Result<(), Broken> {
+    pub(crate) fn claimed(
+        &mut self,
+        held: &Held,
+        at: Timestamp,
+        limit: Option<u32>,
+        hard: Option<&Money>,
+    ) -> Result<(), Broken> {
         let (token, host) = (held.attempt.token(), held.attempt.host().clone());
+        self.claimed_at.insert(token, at);
         let alone = self.placed.keys().all(|other| other.job() != token.job());
         self.placed.insert(token, host.clone());
         self.attempts.insert(token);

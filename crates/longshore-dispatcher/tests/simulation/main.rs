@@ -23,6 +23,7 @@ mod flaw;
 mod keeper;
 mod ledger;
 mod life;
+mod limits;
 mod oracle;
 mod people;
 mod run;

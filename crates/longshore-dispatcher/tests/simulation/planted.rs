@@ -17,6 +17,7 @@ mod flaw;
 mod keeper;
 mod ledger;
 mod life;
+mod limits;
 mod oracle;
 mod people;
 #[expect(dead_code, reason = "only the other test looks at traces")]

@@ -13,9 +13,9 @@ use crate::{
     world::{Place, World},
 };
 
-/// How long everything may take to end once nothing goes wrong any more. Clocks that are hours apart are the reason for
-/// hours: what one dispatcher puts off until a time, another waits for by its own clock.
-const PATIENCE: Duration = Duration::from_secs(6 * 3600);
+/// How long everything may take to end once nothing goes wrong any more: longer than all limits and pauses, and much shorter
+/// than the hours that clocks are apart.
+const PATIENCE: Duration = Duration::from_secs(2700);
 /// How long a job may take that is handed in when all is well: as long as a host may be left alone, and a little.
 const PROMPT: Duration = Duration::from_secs(1800);
 const TICK: Duration = Duration::from_secs(2);

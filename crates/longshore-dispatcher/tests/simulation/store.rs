@@ -2,7 +2,7 @@
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use longshore_core::{
-    ErrorKind, HostName, JobId, JobName, JobStatus, LaunchToken, Owner, Result, Timestamp, async_trait,
+    Clock, ErrorKind, HostName, JobId, JobName, JobStatus, LaunchToken, Owner, Result, Timestamp, async_trait,
 };
 use longshore_store::{
     Actor, AttemptRecord, AttemptState, Beat, Change, Claim, Claimed, Held, InUse, Intervention, JobArchive, JobEvent,
@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use crate::{
     flaw::{Flaw, Planted},
     life::{Life, unavailable},
+    limits,
     world::World,
 };
 
@@ -134,7 +135,7 @@ impl Wire {
         }
     }
 
-    async fn claimed(&self, claimed: &Claimed) {
+    async fn claimed(&self, claimed: &Claimed, asked_at: Timestamp) {
         let script = &self.world().script;
         for held in &claimed.held {
             self.life.tell(|line| {
@@ -148,14 +149,16 @@ impl Wire {
                 );
             });
             let limit = script.limit(held.attempt.host());
-            let seen = self.world().ledger().claimed(held, limit, script.hard.as_ref());
+            let seen = self.world().ledger().claimed(held, asked_at, limit, script.hard.as_ref());
             if let Err((rule, how)) = seen {
                 self.world().broken(rule, how);
             }
         }
         let pending = self.world().ledger().statuses.clone().into_iter();
         let waiting = pending.filter(|(_, status)| *status == JobStatus::Pending).map(|(job, _)| job);
-        self.look(waiting.collect::<Vec<_>>()).await;
+        let waiting: Vec<_> = waiting.collect();
+        self.look(waiting.iter().copied()).await;
+        limits::check_queue(self.world(), &waiting).await;
     }
 
     /// After a change was stored.
@@ -283,6 +286,10 @@ fn heard(wire: Wire, news: NewsStream) -> NewsStream {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl JobStore for Wire {
+    async fn now(&self) -> Result<Timestamp> {
+        self.ask("now", |_, store| async move { store.now().await }.boxed()).await
+    }
+
     async fn submit(&self, submissions: Vec<Submission>, now: Timestamp) -> Result<Vec<Result<Submitted>>> {
         self.ask("submit", move |wire, store| {
             async move {
@@ -480,7 +487,7 @@ impl JobStore for Wire {
     }
 
     async fn claim(&self, mut claim: Claim, placer: Arc<dyn Placer>) -> Result<Claimed> {
-        let session = claim.session;
+        let (session, asked_at) = (claim.session, self.world().clock.now());
         claim.session = self.world().session_inside(session);
         self.ask("claim", move |wire, store| {
             async move {
@@ -488,7 +495,7 @@ impl JobStore for Wire {
                 let placer: Arc<dyn Placer> =
                     if wire.has(Flaw::StaleUse) { Arc::new(Stale { inner: placer, used }) } else { placer };
                 let mut claimed = store.claim(claim, placer).await?;
-                wire.claimed(&claimed).await;
+                wire.claimed(&claimed, asked_at).await;
                 if wire.has(Flaw::DoubleClaim) {
                     let open = wire.world().ledger().open.clone();
                     for token in open {

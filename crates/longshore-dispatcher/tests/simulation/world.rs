@@ -114,7 +114,7 @@ impl World {
             planted,
             clock,
             began: Instant::now(),
-            store: MemoryStore::new(),
+            store: MemoryStore::with_clock(Arc::new(clock)),
             logs: LogStore::in_memory(),
             places,
             dice: Mutex::new(Dice::new(seed ^ 0x5eed)),

@@ -5,7 +5,7 @@ mod world;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use longshore_core::{HostName, JobId, JobName, LaunchToken, Owner, Result};
+use longshore_core::{Clock, HostName, JobId, JobName, LaunchToken, Owner, Result, SystemClock};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -27,6 +27,7 @@ struct Inner {
     world: Mutex<World>,
     news: NewsBoard,
     owner: String,
+    clock: Arc<dyn Clock>,
 }
 
 impl Default for MemoryStore {
@@ -36,10 +37,16 @@ impl Default for MemoryStore {
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// An empty store, with the machine's clock.
     #[must_use]
     pub fn new() -> Self {
-        Self(Arc::new(Inner { world: Mutex::default(), news: NewsBoard::new(), owner: new_owner() }))
+        Self::with_clock(Arc::new(SystemClock))
+    }
+
+    /// An empty store with another clock.
+    #[must_use]
+    pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
+        Self(Arc::new(Inner { world: Mutex::default(), news: NewsBoard::new(), owner: new_owner(), clock }))
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
@@ -55,6 +62,10 @@ impl MemoryStore {
 impl JobStore for MemoryStore {
     async fn owner(&self) -> Result<Owner> {
         Ok(self.0.owner.parse()?)
+    }
+
+    async fn now(&self) -> Result<Timestamp> {
+        Ok(self.0.clock.now())
     }
 
     async fn submit(&self, submissions: Vec<Submission>, now: Timestamp) -> Result<Vec<Result<Submitted>>> {

@@ -114,6 +114,10 @@ impl JobStore for PostgresStore {
         Ok(self.0.installation.owner.clone())
     }
 
+    async fn now(&self) -> Result<Timestamp> {
+        self.0.pool.transact(&read::Now).await
+    }
+
     async fn submit(&self, submissions: Vec<Submission>, now: Timestamp) -> Result<Vec<Result<Submitted>>> {
         self.0.submitter.submit(submissions, now).await
     }

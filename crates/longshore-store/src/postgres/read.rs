@@ -1,6 +1,7 @@
 //! Reading jobs, attempts and histories.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use longshore_core::{JobId, LaunchToken, Result};
 use sqlx::{Executor, Row, postgres::PgConnection};
 use uuid::Uuid;
@@ -12,6 +13,21 @@ use super::{
     transact::Work,
 };
 use crate::{AttemptRecord, AttemptState, Held, JobEvent, JobRecord, Pause, SessionId, StatusCounts, refusals};
+
+/// The server's time, and not that of the transaction's beginning.
+pub(super) struct Now;
+
+#[async_trait]
+impl Work for Now {
+    type Answer = Timestamp;
+    const OPERATION: &'static str = "ask for the time";
+
+    async fn run(&self, connection: &mut PgConnection) -> Result<Timestamp, Failure> {
+        const SQL: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000";
+        let row = sqlx::query(SQL).fetch_one(connection).await?;
+        Ok(codec::time(row.try_get(0)?))
+    }
+}
 
 pub(super) struct OneJob(pub(super) JobId);
 

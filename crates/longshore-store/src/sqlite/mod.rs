@@ -20,7 +20,7 @@ mod writer;
 use async_trait::async_trait;
 use bon::Builder;
 use jiff::Timestamp;
-use longshore_core::{HostName, JobId, JobName, LaunchToken, Owner, Result};
+use longshore_core::{Clock, HostName, JobId, JobName, LaunchToken, Owner, Result, SystemClock};
 use notify::RecommendedWatcher;
 use std::{
     fmt,
@@ -128,6 +128,11 @@ const FREED: News = News { freed: true, ..NOTHING };
 impl JobStore for SqliteStore {
     async fn owner(&self) -> Result<Owner> {
         self.0.readers.read(open::owner).await
+    }
+
+    async fn now(&self) -> Result<Timestamp> {
+        // All who share the file are on this machine.
+        Ok(SystemClock.now())
     }
 
     async fn submit(&self, submissions: Vec<Submission>, now: Timestamp) -> Result<Vec<Result<Submitted>>> {

@@ -15,6 +15,7 @@ macro_rules! every_case {
             submitting::a_store_is_one_installation,
             templates::templates_are_kept_by_name,
             templates::a_template_that_is_not_kept_is_told_with_those_that_are,
+            submitting::a_store_tells_the_time,
             queue::the_oldest_goes_first,
             queue::a_point_of_priority_is_worth_a_minute,
             queue::a_new_priority_is_a_new_place,

@@ -1,7 +1,8 @@
 //! Each job is stored once.
 
-use longshore_core::{ErrorKind, JobStatus};
+use longshore_core::{Clock, ErrorKind, JobStatus, SystemClock, clock::later};
 use longshore_store::{JobRecord, Submission, Submitted};
+use std::time::Duration;
 
 use crate::{
     ground::Ground,
@@ -106,4 +107,14 @@ pub(crate) async fn a_store_is_one_installation(ground: Ground) {
     assert_eq!(ground.another().await.owner().await.unwrap(), owner);
     assert_eq!(owner.as_str().len(), "ls-".len() + 12);
     assert_ne!(longshore_store::JobStore::owner(&longshore_store::MemoryStore::new()).await.unwrap(), owner);
+}
+
+/// Here every store has the machine's clock; a server's is told in microseconds.
+pub(crate) async fn a_store_tells_the_time(ground: Ground) {
+    let grain = Duration::from_millis(1);
+    let before = SystemClock.now();
+    let told = ground.store.now().await.unwrap();
+    let again = ground.another().await.now().await.unwrap();
+    let after = SystemClock.now();
+    assert!(before <= later(told, grain) && told <= later(again, grain) && again <= later(after, grain));
 }
