@@ -46,16 +46,20 @@ pub(crate) async fn remove_job(api: &Api, clock: &dyn Clock, name: &str) -> Resu
     }
     let until = later(clock.now(), LONGEST);
     let mut pause = FIRST_PAUSE;
-    while api.job(name).await?.is_some_and(|job| job.delete_time.is_none()) {
+    while let Some(job) = api.job(name).await? {
         if clock.now() >= until {
-            let message =
-                format!("the job {name} is still there {LONGEST:?} after its removal was asked for; ask again");
-            return Err(Error::new(ErrorKind::Unavailable, message));
+            // Marked as removed, it comes back no more.
+            return if job.delete_time.is_some() { Ok(()) } else { Err(still_there(name)) };
         }
         clock.sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
     Ok(())
+}
+
+fn still_there(name: &str) -> Error {
+    let message = format!("the job {name} is still there {LONGEST:?} after its removal was asked for; ask again");
+    Error::new(ErrorKind::Unavailable, message)
 }
 
 /// False when there is nothing to remove. Somebody else may be removing it too.

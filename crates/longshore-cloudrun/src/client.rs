@@ -118,10 +118,16 @@ impl Api {
         format!("{}/jobs/{job}/executions/{execution}", self.parent())
     }
 
-    /// Creates a job, and with it its execution. Sent once.
-    pub(crate) async fn create_job(&self, id: &str, job: &Value) -> Result<()> {
+    /// Creates a job, and with it its execution. Sent once, and never after the deadline.
+    pub(crate) async fn create_job(&self, id: &str, job: &Value, deadline: Timestamp) -> Result<()> {
         let created = self.run.post(format!("{}/jobs", self.parent())).query("jobId", id).body(job);
-        created.limited_by(&self.limits.writes).reply().await.map(drop).map_err(|failure| self.error(failure))
+        created
+            .sent_before(deadline)
+            .limited_by(&self.limits.writes)
+            .reply()
+            .await
+            .map(drop)
+            .map_err(|failure| self.error(failure))
     }
 
     /// Asks whether a job could be created, creating none.

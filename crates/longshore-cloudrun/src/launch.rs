@@ -57,7 +57,7 @@ impl Launch<'_> {
         let metadata = Metadata::of(self.request, self.log_cap);
         let job = job(self.request, &marks(self.request, &metadata))?;
         self.request.check_deadline(self.clock)?;
-        match self.api.create_job(&self.name(), &job).await {
+        match self.api.create_job(&self.name(), &job, self.request.deadline).await {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::Conflict => {}
             // A project or region that does not exist.
@@ -79,8 +79,8 @@ impl Launch<'_> {
         }
     }
 
-    /// Looks for the job, for a moment. That there is none then is proof that none was started; a copy of its creation that is still on its
-    /// way can't outlive the request's deadline by more than the time of one request.
+    /// Looks for the job, for a moment. That there is none then is proof that none was started; a copy of its creation
+    /// that is still on its way was sent before the request's deadline, and meets the name.
     pub(crate) async fn find(&self) -> Result<LaunchSearch> {
         Ok(match self.settled(LOOK).await? {
             Settled::Started(handle) => LaunchSearch::Found(handle),

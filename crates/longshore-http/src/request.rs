@@ -1,5 +1,6 @@
 //! One request, and whether it may be sent twice.
 
+use jiff::Timestamp;
 use reqwest::Method;
 use serde::{Serialize, de::DeserializeOwned};
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub struct Request<'a> {
     pub(crate) body: Result<Option<Bytes>, String>,
     pub(crate) idempotency: Idempotency,
     pub(crate) time: Duration,
+    pub(crate) sent_before: Timestamp,
     pub(crate) most_bytes: usize,
     pub(crate) limit: Option<&'a RateLimit>,
 }
@@ -39,7 +41,8 @@ impl<'a> Request<'a> {
             _ => Idempotency::Idempotent,
         };
         let (time, most_bytes) = (client.time(), client.most_bytes());
-        Self { client, method, path, query: Vec::new(), body: Ok(None), idempotency, time, most_bytes, limit: None }
+        let (query, body, sent_before, limit) = (Vec::new(), Ok(None), Timestamp::MAX, None);
+        Self { client, method, path, query, body, idempotency, time, sent_before, most_bytes, limit }
     }
 
     /// The same with one more pair in the query.
@@ -71,6 +74,12 @@ impl<'a> Request<'a> {
     /// The same, with so much time for everything: waiting for the rate limit, all tries, all pauses.
     pub const fn within(mut self, time: Duration) -> Self {
         self.time = time;
+        self
+    }
+
+    /// The same, with nothing sent at this moment or later, however long the rate limit or a token is waited for.
+    pub const fn sent_before(mut self, deadline: Timestamp) -> Self {
+        self.sent_before = deadline;
         self
     }
 

@@ -81,6 +81,10 @@ impl<'a> Sending<'a> {
         self.admit().await?;
         let sending = self.authorized().await?;
         let client = self.request.client;
+        if client.clock().now() >= self.request.sent_before {
+            let message = format!("{} was not sent: its deadline has passed", self.asked());
+            return Err(Failure::Unsent(Error::new(ErrorKind::DeadlinePassed, message)));
+        }
         let left = since(self.until, client.clock().now()).min(client.time_of_a_try());
         tokio::select! {
             biased;
@@ -91,11 +95,10 @@ impl<'a> Sending<'a> {
 
     async fn admit(&self) -> Result<(), Failure> {
         for limit in [self.request.client.limit(), self.request.limit].into_iter().flatten() {
-            if !limit.admit(self.until).await {
+            if !limit.admit(self.until.min(self.request.sent_before)).await {
                 let message = format!(
-                    "{} was not sent: more is asked of this account already than its rate allows within {:?}",
-                    self.asked(),
-                    self.request.time
+                    "{} was not sent: more is asked of this account already than its rate allows in time",
+                    self.asked()
                 );
                 return Err(Failure::Unsent(Error::new(ErrorKind::RateLimited, message)));
             }

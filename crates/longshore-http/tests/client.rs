@@ -4,7 +4,10 @@
 
 mod support;
 
-use longshore_core::{Advice, ErrorKind, clock::since};
+use longshore_core::{
+    Advice, ErrorKind,
+    clock::{later, since},
+};
 use longshore_http::{Failure, Idempotency, Rate, RateLimit, Retries, StatusCode};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
@@ -75,6 +78,20 @@ async fn a_429_slows_down_all_who_share_the_limit() {
     one.get("/thing").json::<Value>().await.expect_err("refused");
     other.get("/thing").json::<Value>().await.expect("an answer");
     assert!(since(server.clock.now(), begun) >= Duration::from_secs(20));
+}
+
+#[tokio::test]
+async fn nothing_is_sent_after_its_deadline() {
+    let server = Server::answering([Answer::json(&json!({})), Answer::json(&json!({}))]).await;
+    let limit = Arc::new(RateLimit::new(Rate::per_minute(2).with_burst(1), Arc::clone(&server.clock)));
+    let client = server.builder().limited_by(limit).build().expect("a client");
+    client.post("/thing").json::<Value>().await.expect("an answer");
+    let soon = later(server.clock.now(), Duration::from_secs(30));
+    let error = client.post("/thing").sent_before(soon).json::<Value>().await.expect_err("too late").into_error();
+    assert_eq!((error.kind(), error.advice()), (ErrorKind::RateLimited, Advice::Temporary), "{error}");
+    let past = server.clock.now();
+    let error = server.client().post("/thing").sent_before(past).json::<Value>().await.expect_err("past").into_error();
+    assert_eq!((error.kind(), server.asked()), (ErrorKind::DeadlinePassed, 1), "{error}");
 }
 
 #[tokio::test]

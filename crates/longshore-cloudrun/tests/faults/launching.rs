@@ -1,10 +1,12 @@
 //! A launch happens once, whatever becomes of its answer.
 
-use longshore_core::{Advice, ContainerExecutor, ErrorKind, LaunchSearch};
+use longshore_core::{Advice, ContainerExecutor, ErrorKind, LaunchSearch, clock::later};
 use longshore_http::{Method, StatusCode};
 use longshore_testkit::{Answer, Fault, fakes::cloudrun::google_error};
 
-use crate::place::{JOB, Test, create};
+use std::time::Duration;
+
+use crate::place::{JOB, JOBS, Test, create};
 
 #[tokio::test]
 async fn a_creation_whose_answer_was_an_error_is_looked_up_and_runs_once() {
@@ -68,4 +70,19 @@ async fn a_name_is_nobody_elses() {
     other.plan.template.args = vec!["exit 9".to_owned()];
     assert_eq!(test.executor.launch_job(&other).await.expect("the same execution"), handle);
     assert_eq!((test.end(&handle).await.exit_code, test.started(&request)), (Some(0), 1));
+}
+
+#[tokio::test]
+async fn a_launch_that_waits_for_its_rate_is_not_sent_after_its_deadline() {
+    let mut test = Test::start().await;
+    let mut config = test.place.config();
+    config["quotas"] = serde_json::json!({ "writes_per_minute": 2 });
+    test.executor = test.place.of(&config).expect("an executor");
+    test.executor.discover().await.expect("facts");
+    test.launch(&["forever"]).await;
+    let mut late = test.probe(&["print never"]);
+    late.deadline = later(test.clock.now(), Duration::from_secs(20));
+    let error = test.executor.launch_job(&late).await.expect_err("the next one may be sent in a minute");
+    assert_eq!((error.kind(), error.advice()), (ErrorKind::RateLimited, Advice::Temporary), "{error}");
+    assert_eq!(test.place.fake.api().count(Method::POST, JOBS), 1);
 }
