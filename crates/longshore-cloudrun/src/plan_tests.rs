@@ -96,13 +96,6 @@ fn the_providers_own_limit_is_in_whole_seconds() {
 #[test]
 fn what_can_not_be_done_is_refused_with_its_field_and_the_way_out() {
     type Change = fn(&mut JobTemplate);
-    let secret = |delivery: SecretDelivery, name: &str, reference: &str| {
-        let (name, reference) = (name.parse().unwrap(), reference.parse().unwrap());
-        match delivery {
-            SecretDelivery::File => SecretBinding::file(name, reference),
-            _ => SecretBinding::env(name, reference),
-        }
-    };
     let table: [(Change, ErrorKind, &str); 16] = [
         (|it| it.image = "ghcr.io/somebody/tool:1".parse().unwrap(), ErrorKind::Unsupported, "remote repository"),
         (|it| it.resources.cpu = Cpu::from_millis(9000), ErrorKind::Unsupported, "resources.cpu"),
@@ -147,6 +140,17 @@ fn what_can_not_be_done_is_refused_with_its_field_and_the_way_out() {
         let error = by_default(change).unwrap_err();
         assert!(error.kind() == kind && error.to_string().contains(named), "{named}: {error}");
     }
+}
+
+#[test]
+fn a_secret_is_kept_by_the_provider() {
+    let secret = |delivery: SecretDelivery, name: &str, reference: &str| {
+        let (name, reference) = (name.parse().unwrap(), reference.parse().unwrap());
+        match delivery {
+            SecretDelivery::File => SecretBinding::file(name, reference),
+            _ => SecretBinding::env(name, reference),
+        }
+    };
     for (secrets, kind, named) in [
         (vec![secret(SecretDelivery::Env, "S", "env:HOME")], ErrorKind::Unsupported, "provider:NAME"),
         (vec![secret(SecretDelivery::Env, "S", "provider:a b")], ErrorKind::Invalid, "secrets.S"),
