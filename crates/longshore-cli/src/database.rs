@@ -1,7 +1,7 @@
 //! The database in which jobs are kept, and the place of their logs.
 
 use longshore::store::{Actor, JobStore, LogStore, Request};
-use longshore::{ByteSize, Clock, Error, ErrorKind, Owner, Result, SystemClock};
+use longshore::{ByteSize, Error, ErrorKind, Owner, Result};
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -147,6 +147,18 @@ impl Database {
             None => self.store.owner().await,
         }
     }
+
+    /// What somebody asks for who types here.
+    ///
+    /// # Errors
+    /// As the database answers.
+    pub(crate) async fn request(&self, why: Option<&str>) -> Result<Request> {
+        let request = Request::new(Actor::User(user()), self.store.now().await?);
+        Ok(match why {
+            Some(why) => request.because(why),
+            None => request,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -229,15 +241,6 @@ pub(crate) fn process(what: &str) -> String {
 /// Who types here, for the history of jobs.
 pub(crate) fn user() -> String {
     ["LOGNAME", "USER"].iter().find_map(|name| text_of(name)).unwrap_or_else(|| "unknown".to_owned())
-}
-
-/// What somebody asks for who types here.
-pub(crate) fn request(why: Option<&str>) -> Request {
-    let request = Request::new(Actor::User(user()), SystemClock.now());
-    match why {
-        Some(why) => request.because(why),
-        None => request,
-    }
 }
 
 #[cfg(test)]

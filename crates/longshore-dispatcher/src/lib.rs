@@ -26,3 +26,4 @@ pub use logs::LogKeeper;
 pub use service::{Longshore, LongshoreBuilder};
 pub use settings::Settings;
 pub use sweep::{Leftover, find_leftovers, remove_leftover};
+pub use time::StoreClock;

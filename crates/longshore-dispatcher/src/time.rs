@@ -20,9 +20,9 @@ const TRIES: u32 = 5;
 /// The pause after the store did not answer.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A clock that is set by the store, and goes on by itself in between.
+/// A clock that shows a store's time: set by the store, it goes on by itself in between.
 #[derive(Debug)]
-pub(crate) struct StoreClock {
+pub struct StoreClock {
     own: Arc<dyn Clock>,
     /// How old an answer of the store may be.
     good_for: Duration,
@@ -79,11 +79,12 @@ impl Setting {
 }
 
 impl StoreClock {
-    /// A clock that shows the store's time, as far as half the time that its quickest answer takes.
+    /// A clock that shows the store's time, to within half the time that its quickest answer takes. What it shows is good for
+    /// this long; then [`certain`](Self::certain) asks the store again.
     ///
     /// # Errors
     /// As [`JobStore::now`].
-    pub(crate) async fn new(store: &dyn JobStore, own: Arc<dyn Clock>, good_for: Duration) -> Result<Self> {
+    pub async fn new(store: &dyn JobStore, own: Arc<dyn Clock>, good_for: Duration) -> Result<Self> {
         let mut best = Told::by(store).await?;
         for _ in 1..TRIES {
             if best.took() <= PROMPT {
@@ -102,7 +103,7 @@ impl StoreClock {
     ///
     /// # Errors
     /// As [`JobStore::now`].
-    pub(crate) async fn certain(&self, store: &dyn JobStore) -> Result<Timestamp> {
+    pub async fn certain(&self, store: &dyn JobStore) -> Result<Timestamp> {
         let setting = *self.setting();
         if setting.asked.elapsed() > self.good_for || setting.has_stepped(self.own.now()) {
             self.ask(store).await?;
@@ -117,11 +118,11 @@ impl StoreClock {
         }
     }
 
-    /// Sets it anew.
+    /// Sets it anew. Dropping the future leaves it as it was.
     ///
     /// # Errors
     /// As [`JobStore::now`].
-    pub(crate) async fn ask(&self, store: &dyn JobStore) -> Result<()> {
+    pub async fn ask(&self, store: &dyn JobStore) -> Result<()> {
         let told = Told::by(store).await?;
         self.setting().correct(&told, self.own.now());
         Ok(())

@@ -3,9 +3,7 @@
 use futures::TryStreamExt;
 use longshore::dispatcher::{find_leftovers, remove_leftover};
 use longshore::store::{JobQuery, JobStore, LogReference, LogStore};
-use longshore::{
-    Clock, Error, ErrorKind, ExecutorType, HostName, JobId, JobStatus, LaunchToken, Owner, Result, SystemClock,
-};
+use longshore::{Error, ErrorKind, ExecutorType, HostName, JobId, JobStatus, LaunchToken, Owner, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{fmt::Write, time::Duration};
@@ -89,7 +87,7 @@ pub(crate) async fn cleanup(args: &CleanupArgs) -> Result<u8> {
 /// Removes jobs that ended long ago, and then their logs: a log without a job is an orphan, a job without its log a loss.
 async fn jobs(database: &Database, age: Duration, result: &mut CleanupResult) -> Result<()> {
     let store = database.store.as_ref();
-    let before = SystemClock.now().checked_sub(age).unwrap_or(jiff::Timestamp::MIN);
+    let before = store.now().await?.checked_sub(age).unwrap_or(jiff::Timestamp::MIN);
     let mut after = None;
     loop {
         let query = JobQuery::builder().statuses(ENDED).finished_before(before).maybe_after(after).limit(PAGE).build();
@@ -154,7 +152,7 @@ async fn sweep(
     age: Duration,
     result: &mut CleanupResult,
 ) -> Result<()> {
-    for leftover in find_leftovers(store, executor, owner, age, SystemClock.now()).await? {
+    for leftover in find_leftovers(store, executor, owner, age, store.now().await?).await? {
         if !result.dry_run {
             remove_leftover(executor, &leftover).await?;
         }

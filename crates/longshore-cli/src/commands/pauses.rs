@@ -8,7 +8,7 @@ use super::{notice, print};
 use crate::{
     args::{ConfigurationArgs, PauseArgs, StoreArgs},
     configuration,
-    database::{Database, request},
+    database::Database,
     reader::Reader,
     text::{clean, json_line},
 };
@@ -22,7 +22,7 @@ pub(crate) async fn pause(args: &PauseArgs) -> Result<u8> {
     let database = Database::open(&args.store).await?;
     for host in hosts {
         let name = name_of(host.as_ref());
-        database.store.pause(Pause::new(host, request(args.why.as_deref()))).await?;
+        database.store.pause(Pause::new(host, database.request(args.why.as_deref()).await?)).await?;
         print(&format!("{name} is paused; what runs goes on\n"))?;
     }
     Ok(0)
@@ -37,7 +37,7 @@ pub(crate) async fn resume(args: &PauseArgs) -> Result<u8> {
     let database = Database::open(&args.store).await?;
     for host in &hosts {
         let name = name_of(host.as_ref());
-        let was_paused = database.store.resume(host.as_ref(), request(args.why.as_deref())).await?;
+        let was_paused = database.store.resume(host.as_ref(), database.request(args.why.as_deref()).await?).await?;
         let words = if was_paused { "takes jobs again" } else { "was not paused" };
         print(&format!("{name} {words}\n"))?;
     }

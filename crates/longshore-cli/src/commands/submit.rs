@@ -48,7 +48,7 @@ pub(crate) async fn submit(args: &SubmitArgs) -> Result<u8> {
 /// # Errors
 /// As the database answers.
 pub(super) async fn submit_one(database: &Database, submission: Submission) -> Result<Submitted> {
-    let submitted = database.store.submit(vec![submission], SystemClock.now()).await?;
+    let submitted = database.store.submit(vec![submission], database.store.now().await?).await?;
     let nothing = || Err(Error::new(ErrorKind::Unexpected, "the database gave no answer"));
     submitted.into_iter().next().unwrap_or_else(nothing)
 }

@@ -9,7 +9,7 @@ use super::{notice, print, unwritable};
 use crate::{
     args::{StoreArgs, TemplatesCommand},
     configuration::{self, unusable},
-    database::{Database, request},
+    database::Database,
     text::{clean, json_line},
 };
 
@@ -63,7 +63,9 @@ async fn save(args: &StoreArgs, file: &Path, why: Option<&str>) -> Result<()> {
     warnings.to_string().lines().for_each(notice);
     only_a_template(&job, file)?;
     let name = job.template.name.clone();
-    Database::open(args).await?.store.save_template(SavedTemplate::new(job.template, request(why))).await?;
+    let database = Database::open(args).await?;
+    let request = database.request(why).await?;
+    database.store.save_template(SavedTemplate::new(job.template, request)).await?;
     print(&format!("{name} is kept\n"))
 }
 

@@ -7,7 +7,8 @@ use longshore::store::{
 };
 use longshore::{
     Advice, ByteSize, Cleanup, Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutionHandle, Harvest,
-    JobStatus, LaunchRequest, LaunchToken, LogDelivery, Result, RunOutcome, SystemClock,
+    JobStatus, LaunchRequest, LaunchToken, LogDelivery, Result, RunOutcome, SystemClock, Timestamp,
+    dispatcher::StoreClock,
     route::{RouteDecision, Target},
 };
 use std::{
@@ -42,6 +43,7 @@ pub(crate) struct Journal {
     store: Arc<dyn JobStore>,
     logs: LogStore,
     session: SessionId,
+    clock: Arc<StoreClock>,
     recorder: Recorder,
     /// Held while the intent is stored, so that it is stored once.
     begun: AsyncMutex<bool>,
@@ -71,12 +73,13 @@ impl Journal {
         let (store, logs) = (Arc::clone(&database.store), database.logs()?);
         let session = SessionId::new(SystemClock.now());
         store.open_session(session, &database::process("run")).await?;
+        let clock = Arc::new(StoreClock::new(store.as_ref(), Arc::new(SystemClock), 3 * BEAT).await?);
         let (recorder, recorded) = Recorder::new(Arc::clone(&store), session);
         let mut helpers = JoinSet::new();
         helpers.spawn(Recorded::run(recorded));
-        helpers.spawn(live(Arc::clone(&store), session));
+        helpers.spawn(live(Arc::clone(&store), session, Arc::clone(&clock)));
         let begun = AsyncMutex::new(false);
-        Ok(Self { store, logs, session, recorder, begun, state: Mutex::default(), _helpers: helpers })
+        Ok(Self { store, logs, session, clock, recorder, begun, state: Mutex::default(), _helpers: helpers })
     }
 
     /// Waits until somebody wants the job to end, and says who. Cancel-safe.
@@ -98,7 +101,7 @@ impl Journal {
         if *begun {
             return Ok(());
         }
-        let archive = archive(launching, request, self.session);
+        let archive = archive(launching, request, self.session, self.clock.now());
         let unrecorded = |error: Error| {
             let message = "the job can't be recorded, and nothing was started; --no-record runs it without";
             Error::new(error.kind(), message).with_operation("record").with_source(error)
@@ -231,7 +234,7 @@ impl Journal {
     }
 
     fn hand_in(&self, token: LaunchToken, what: What) -> super::recorder::Answer {
-        self.recorder.hand_in(Change::new(token, SystemClock.now(), what))
+        self.recorder.hand_in(Change::new(token, self.clock.now(), what))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -245,8 +248,8 @@ fn unstored(why: &str) -> Error {
 }
 
 /// The job as it is stored while its launch is under way.
-fn archive(launching: &Launching, request: &LaunchRequest, session: SessionId) -> JobArchive {
-    let (job, now) = (&launching.job, request.created_at);
+fn archive(launching: &Launching, request: &LaunchRequest, session: SessionId, now: Timestamp) -> JobArchive {
+    let job = &launching.job;
     let submission = Submission::builder(job.clone()).maybe_bound(launching.bound.clone()).build();
     let mut record = JobRecord::new(submission, now);
     record.status = JobStatus::Launching;
@@ -265,13 +268,16 @@ fn archive(launching: &Launching, request: &LaunchRequest, session: SessionId) -
 }
 
 /// Gives signs of life until the session is over.
-async fn live(store: Arc<dyn JobStore>, session: SessionId) {
+async fn live(store: Arc<dyn JobStore>, session: SessionId, clock: Arc<StoreClock>) {
     loop {
         SystemClock.sleep(BEAT).await;
         match store.beat(session).await {
             Err(error) if error.kind() == ErrorKind::LeaseLost => return,
             Err(error) => tracing::warn!(error = %error.chain(), "the database does not take signs of life"),
-            Ok(_) => {}
+            Ok(_) => {
+                // Until it is told again, the time goes on by itself.
+                let _ = clock.ask(store.as_ref()).await;
+            }
         }
     }
 }

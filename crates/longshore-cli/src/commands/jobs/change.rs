@@ -10,7 +10,7 @@ use crate::{
         submit::{submit_one, tell},
         unwritable,
     },
-    database::{Database, request},
+    database::Database,
     job_id,
     reader::Reader,
     text::json_line,
@@ -45,7 +45,7 @@ async fn change(args: &ChangeArgs, asked: &Intervention, told: impl Fn(&JobRecor
     let ids = job_id::find_all(database.store.as_ref(), &args.ids).await?;
     let mut changed = Vec::with_capacity(ids.len());
     for id in &ids {
-        let request = request(args.why.as_deref());
+        let request = database.request(args.why.as_deref()).await?;
         match database.store.intervene(*id, asked.clone(), request).await {
             Ok(job) => changed.push(job),
             Err(error) if is_refusal(&error) => complain(&error),

@@ -2,7 +2,7 @@
 
 use comfy_table::{ContentArrangement, Table, presets};
 use longshore::store::{JobQuery, JobRecord};
-use longshore::{Clock, JobStatus, LabelKey, LabelValue, Result, SystemClock, clock::since};
+use longshore::{Clock, JobStatus, LabelKey, LabelValue, Result, SystemClock, Timestamp, clock::since};
 use std::time::Duration;
 
 use crate::{
@@ -16,23 +16,25 @@ use crate::{
 };
 
 pub(super) async fn list(args: &ListArgs) -> Result<u8> {
-    let mut query = query(args)?;
+    // Mistakes are told before anything is opened.
+    query(args, SystemClock.now())?;
     let database = Database::open(&args.store).await?;
+    let now = database.store.now().await?;
+    let mut query = query(args, now)?;
     if let Some(after) = &args.after {
         query.after = Some(job_id::find(database.store.as_ref(), after).await?);
     }
     let jobs = database.store.jobs(&query).await?;
-    print(&if args.json { json_line(&jobs).map_err(unwritable)? } else { table(&jobs) })?;
+    print(&if args.json { json_line(&jobs).map_err(unwritable)? } else { table(&jobs, now) })?;
     Ok(0)
 }
 
-fn query(args: &ListArgs) -> Result<JobQuery> {
+fn query(args: &ListArgs, now: Timestamp) -> Result<JobQuery> {
     let mut reader = Reader::default();
     let statuses: Vec<JobStatus> = reader.each("--status", &args.status, values::status);
     let labels: Vec<(LabelKey, LabelValue)> = reader.each("--label", &args.label, values::label);
     let host = reader.one("--host", args.host.as_deref());
     let executor = reader.one("--executor", args.executor.as_deref());
-    let now = SystemClock.now();
     let since = reader.read("--since", args.since.as_deref(), |text| values::moment(text, now));
     let limit = reader.read("--limit", Some(&args.limit), values::count);
     reader.finish()?;
@@ -48,11 +50,10 @@ fn query(args: &ListArgs) -> Result<JobQuery> {
         .build())
 }
 
-fn table(jobs: &[JobRecord]) -> String {
+fn table(jobs: &[JobRecord], now: Timestamp) -> String {
     if jobs.is_empty() {
         return "no jobs\n".to_owned();
     }
-    let now = SystemClock.now();
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["ID", "NAME", "STATUS", "EXIT", "HOST", "AGE", "TOOK", "REASON"]);
