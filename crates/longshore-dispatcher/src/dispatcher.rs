@@ -32,9 +32,9 @@ pub enum DrainMode {
     /// Not at all.
     #[default]
     Open,
-    /// It claims nothing new and ends when all that it holds has ended.
+    /// It claims nothing new and ends when all that it holds has ended, what it adopts included.
     Finish,
-    /// It cancels what it holds, and ends when all of it has ended.
+    /// It cancels what it holds, adopts nothing more, and ends when all of it has ended.
     StopJobs,
     /// It ends soon. What runs goes on running, and whoever comes next takes it over.
     HandOver,
@@ -77,7 +77,8 @@ impl Dispatcher {
         self.drain.clone()
     }
 
-    /// Whether there is nothing to do now: nothing is held, and nothing in the queue can be launched.
+    /// Whether there is nothing to do now: nothing is held or on its way, what others had left is adopted, and nothing in the
+    /// queue can be launched. What a session holds that is dead and not yet fenced off is not waited for.
     #[must_use]
     pub fn idle(&self) -> watch::Receiver<bool> {
         self.idle.subscribe()

@@ -8,6 +8,7 @@ mod ends;
 mod idleness;
 mod panics;
 mod refusals;
+mod reloading;
 mod service;
 mod stage;
 mod takeover;

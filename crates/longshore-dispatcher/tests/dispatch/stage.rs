@@ -75,12 +75,21 @@ impl Stage {
     }
 
     fn router_by(&self, clock: &Arc<dyn Clock>) -> Arc<Router> {
+        Arc::new(Router::new(self.table_by(clock)))
+    }
+
+    /// The hosts that there are.
+    pub(crate) fn table(&self) -> RoutingTable {
+        self.table_by(&self.clock)
+    }
+
+    fn table_by(&self, clock: &Arc<dyn Clock>) -> RoutingTable {
         let context = ExecutorContext::new("unused").with_clock(Arc::clone(clock));
         let hosts = self.hosts.iter().zip(&self.providers).map(|(host, provider)| {
             let executor = MockExecutor::attach(host, &provider.another_link(), &context);
             RoutedHost::new(host.clone(), (self.through)(executor))
         });
-        Arc::new(Router::new(RoutingTable::builder().hosts(hosts.collect()).build().unwrap()))
+        RoutingTable::builder().hosts(hosts.collect()).build().unwrap()
     }
 
     /// Another dispatcher over the same store and places.
@@ -88,12 +97,21 @@ impl Stage {
         self.dispatcher_by(&self.clock)
     }
 
+    /// The same with a router that the caller keeps.
+    pub(crate) fn dispatcher_over(&self, router: &Arc<Router>) -> Dispatcher {
+        self.dispatcher_of(router, &self.clock)
+    }
+
     /// The same on a machine with another clock.
     pub(crate) fn dispatcher_by(&self, clock: &Arc<dyn Clock>) -> Dispatcher {
+        self.dispatcher_of(&self.router_by(clock), clock)
+    }
+
+    fn dispatcher_of(&self, router: &Arc<Router>, clock: &Arc<dyn Clock>) -> Dispatcher {
         Dispatcher::new(Parts {
             store: Arc::new(self.store.clone()),
             logs: Arc::new(self.logs.clone()),
-            router: self.router_by(clock),
+            router: Arc::clone(router),
             clock: Arc::clone(clock),
             settings: Settings::builder().owner("test".parse().unwrap()).lost_after(self.lost_after).build(),
         })
