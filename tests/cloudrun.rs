@@ -59,12 +59,15 @@ async fn a_job_runs_to_its_end_and_leaves_nothing() {
     assert!(stderr.contains("err\n"), "{stderr}");
     assert_eq!(fake.jobs(), Vec::<String>::new());
 
-    let (code, stdout, stderr) = longshore(folder.path(), &["hosts"]).await;
-    assert_eq!(code, Some(0), "{stdout}{stderr}");
+    let (code, stdout, stderr) = longshore(folder.path(), &["hosts", "check"]).await;
+    assert!(code == Some(0) && stdout.contains("permission to launch"), "{stdout}{stderr}");
 
     fake.deny("run.jobs.create");
-    let (code, _, stderr) = longshore(folder.path(), &job).await;
-    assert!(code != Some(0) && stderr.contains("run.jobs.create"), "{stderr}");
-    let shown = format!("{stdout}{stderr}");
-    assert!(!shown.contains(&fake.token()), "{shown}");
+    let (code, told, _) = longshore(folder.path(), &["hosts", "check"]).await;
+    assert!(code != Some(0) && told.contains("run.jobs.create"), "{told}");
+    let (code, _, refused) = longshore(folder.path(), &job).await;
+    assert!(code != Some(0) && refused.contains("run.jobs.create"), "{refused}");
+    for shown in [&stdout, &stderr, &told, &refused] {
+        assert!(!shown.contains(&fake.token()), "{shown}");
+    }
 }

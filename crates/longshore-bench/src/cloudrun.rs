@@ -25,8 +25,8 @@ use crate::raw::Result;
 
 /// The argument that makes this program the fake.
 pub(crate) const SERVE: &str = "--serve-cloudrun";
-/// How many times faster than ours the fake's time runs.
-const SPEED: u32 = 10;
+/// How many times faster than ours the fake's time runs. The faster, the more a busy machine looks like a slow network.
+const SPEED: u32 = 4;
 /// So many jobs at once.
 const MANY: usize = 500;
 /// The most memory that a program with so many jobs may have, in MiB.
