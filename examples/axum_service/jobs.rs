@@ -1,33 +1,22 @@
-//! The jobs of the service: taken in, run a few at a time, stopped, remembered for a while.
+//! The jobs of the service: taken in, watched, stopped.
 
-use futures::channel::mpsc::{self, Sender};
+use futures::{Stream, StreamExt};
 use longshore::{
-    ByteSize, Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, JobId, JobTemplate, Owner, Result, Runner,
+    ByteSize, Clock, ContainerJob, Error, ErrorKind, JobId, JobTemplate, LogQuery, LogStream, Longshore, Owner, Result,
     Violation,
+    dispatcher::{DrainMode, Settings},
+    route::{RouteRequest, Router},
+    store::{JobStore, LogStore, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Submission},
 };
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{path::Path, sync::Arc, time::Duration};
+use tokio::sync::watch;
 
-use crate::{record::Record, report::Report, worker::Worker};
+use crate::report::Report;
 
-/// How much the service takes on.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// How many jobs run at one time; the others wait for their turn.
-    pub running: usize,
-    /// How many jobs are remembered: those that wait and run, and the last ones that have ended.
-    pub remembered: usize,
-    /// How many bytes of a job's output are kept, at most. All of it is kept in memory.
-    pub log: ByteSize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { running: 4, remembered: 200, log: ByteSize::from_mib(1) }
-    }
-}
+/// How many bytes of a job's output are kept, at most.
+const LOG_CAP: ByteSize = ByteSize::from_mib(1);
+/// How long a host may take to tell what it can do.
+const DISCOVERY: Duration = Duration::from_secs(10);
 
 /// The jobs. Clones are the same jobs.
 #[derive(Debug, Clone)]
@@ -35,97 +24,143 @@ pub struct Jobs(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    runner: Runner,
+    longshore: Longshore,
+    logs: Arc<LogStore>,
+    router: Arc<Router>,
     clock: Arc<dyn Clock>,
-    limits: Limits,
-    book: Mutex<Book>,
+    closing: watch::Sender<bool>,
 }
 
-#[derive(Debug)]
-struct Book {
-    /// An id sorts by the time of its making, so that the oldest jobs come first.
-    records: BTreeMap<JobId, Arc<Record>>,
-    /// Jobs for the worker; none any more once the service is about to end.
-    queue: Option<Sender<Arc<Record>>>,
+/// The store with this address: a PostgreSQL database's URL, or a file for SQLite, which is made at first.
+///
+/// # Errors
+/// As the store can be opened.
+pub async fn open_store(address: &str) -> Result<Arc<dyn JobStore>> {
+    if address.starts_with("postgres://") || address.starts_with("postgresql://") {
+        return Ok(Arc::new(PostgresStore::connect(address, PostgresOptions::default()).await?));
+    }
+    Ok(Arc::new(SqliteStore::open(Path::new(address), SqliteOptions::default()).await?))
 }
 
 impl Jobs {
-    /// No jobs yet, and the worker that will run them on the executor.
-    #[must_use]
-    pub fn new(
-        executor: Arc<dyn ContainerExecutor>,
-        owner: Owner,
-        clock: Arc<dyn Clock>,
-        limits: Limits,
-    ) -> (Self, Worker) {
-        let runner = Runner::new(executor).owned_by(owner).with_clock(Arc::clone(&clock));
-        let (sender, queue) = mpsc::channel(limits.remembered);
-        let worker = Worker::new(runner.clone(), limits.running, queue);
-        let book = Mutex::new(Book { records: BTreeMap::new(), queue: Some(sender) });
-        (Self(Arc::new(Inner { runner, clock, limits, book })), worker)
-    }
-
-    /// Takes a job in; the worker runs it when it is its turn.
+    /// Takes up the jobs of the store, and dispatches them from now on.
     ///
     /// # Errors
-    /// `Invalid` or `Unsupported` for what can't be run here, `Unavailable` when the host can't be asked or the
-    /// service is about to end, `Capacity` when too many jobs wait.
-    pub async fn submit(&self, mut template: JobTemplate) -> Result<Report> {
-        refuse_secrets(&template)?;
-        template.log_cap = Some(template.log_cap.unwrap_or(self.0.limits.log).min(self.0.limits.log));
-        let job = ContainerJob::new(template, self.0.clock.now());
-        self.0.runner.plan(&job).await?;
+    /// As the store and the hosts answer.
+    pub async fn open(
+        store: Arc<dyn JobStore>,
+        logs: Arc<LogStore>,
+        router: Arc<Router>,
+        owner: Owner,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        // What hosts can do is known before the first job comes.
+        router.discover(None, clock.as_ref(), DISCOVERY).await;
+        let longshore = Longshore::builder()
+            .store(store)
+            .logs(Arc::clone(&logs) as _)
+            .router(Arc::clone(&router))
+            .settings(Settings::builder().owner(owner).build())
+            .clock(Arc::clone(&clock))
+            .start()
+            .await?;
+        Ok(Self(Arc::new(Inner { longshore, logs, router, clock, closing: watch::Sender::new(false) })))
+    }
 
-        let record = Arc::new(Record::new(job));
-        self.book().add(&record, self.0.limits.remembered)?;
-        Ok(record.report())
+    /// Stores a job; from then on it is not lost. The same key is the same job.
+    ///
+    /// # Errors
+    /// `Invalid` or `Unsupported` for what can't be run here, `Conflict` for a key that another job has, `Unavailable` when
+    /// the store does not answer or the service is about to end.
+    pub async fn submit(&self, mut template: JobTemplate, key: Option<&str>) -> Result<Report> {
+        if *self.0.closing.borrow() {
+            return Err(Error::new(ErrorKind::Unavailable, "the service is about to end and takes no more jobs"));
+        }
+        refuse_secrets(&template)?;
+        template.log_cap = Some(template.log_cap.unwrap_or(LOG_CAP).min(LOG_CAP));
+        let job = ContainerJob::new(template, self.0.clock.now());
+        let decision = self.0.router.route_job(&RouteRequest::new(&job, self.0.clock.now())).decision;
+        // What has to wait, waits in the store.
+        if let Some(never) = decision.error().filter(|error| error.kind() != ErrorKind::Capacity) {
+            return Err(never);
+        }
+        let key = key.map(str::parse).transpose()?;
+        let id = self.0.longshore.submit(Submission::builder(job).maybe_idempotency_key(key).build()).await?;
+        self.report(id).await
+    }
+
+    /// How the job stands.
+    ///
+    /// # Errors
+    /// `NotFound`; `Unavailable` when the store does not answer.
+    pub async fn report(&self, id: JobId) -> Result<Report> {
+        let record = self.0.longshore.job(id).await?;
+        Ok(Report::of(&record, self.0.longshore.store().attempts(id).await?.last()))
+    }
+
+    /// How the job stands, and again each time that it has moved, until it or the service ends.
+    ///
+    /// # Errors
+    /// As [`report`](Self::report).
+    pub async fn watch(&self, id: JobId) -> Result<impl Stream<Item = Result<Report>> + Send + use<>> {
+        let (moves, jobs) = (self.0.longshore.watch(id).await?, self.clone());
+        let reports = moves.then(move |record| {
+            let jobs = jobs.clone();
+            async move { jobs.report(record?.id()).await }
+        });
+        let mut closing = self.0.closing.subscribe();
+        Ok(reports.take_until(async move {
+            let _ = closing.wait_for(|closing| *closing).await;
+        }))
     }
 
     /// Asks a job to end: the stop signal, its grace period, then the kill. A job that has ended is fine.
     ///
     /// # Errors
-    /// `NotFound` for a job that is not remembered.
-    pub fn cancel(&self, id: JobId) -> Result<Report> {
-        let record = self.record(id)?;
-        record.cancel();
-        Ok(record.report())
-    }
-
-    /// Takes nothing more in, asks all jobs to end, and returns when nothing of them is left.
-    pub async fn shut_down(&self) {
-        let records: Vec<_> = {
-            let mut book = self.book();
-            book.queue = None;
-            book.records.values().cloned().collect()
-        };
-        records.iter().for_each(|record| record.cancel());
-        for record in records {
-            record.ended().await;
+    /// As [`report`](Self::report).
+    pub async fn cancel(&self, id: JobId) -> Result<Report> {
+        match self.0.longshore.cancel(id, "a client").await {
+            Err(error) if error.kind() != ErrorKind::Conflict => Err(error),
+            _ => self.report(id).await,
         }
     }
 
-    pub(crate) fn record(&self, id: JobId) -> Result<Arc<Record>> {
-        let unknown = || Error::new(ErrorKind::NotFound, format!("there is no job {id} here, or no longer"));
-        self.book().records.get(&id).cloned().ok_or_else(unknown)
-    }
-
-    fn book(&self) -> MutexGuard<'_, Book> {
-        self.0.book.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Book {
-    fn add(&mut self, record: &Arc<Record>, most: usize) -> Result<()> {
-        let closed = || Error::new(ErrorKind::Unavailable, "the service is about to end and takes no more jobs");
-        let full = || Error::new(ErrorKind::Capacity, format!("{most} jobs are waiting or running; try later"));
-        let queue = self.queue.as_mut().ok_or_else(closed)?;
-        if self.records.len() >= most {
-            let ended = self.records.values().find(|record| record.has_ended()).map(|record| record.job.id);
-            self.records.remove(&ended.ok_or_else(full)?);
+    /// What the job's last attempt wrote, once it has ended.
+    ///
+    /// # Errors
+    /// `Conflict` while it is still to end; as [`report`](Self::report).
+    pub async fn output(&self, id: JobId, stream: LogStream) -> Result<Vec<u8>> {
+        if !self.0.longshore.job(id).await?.status.is_terminal() {
+            let message = "the job has not ended yet; its output is there when it has, which /events tells";
+            return Err(Error::new(ErrorKind::Conflict, message));
         }
-        queue.try_send(Arc::clone(record)).map_err(|_| full())?;
-        self.records.insert(record.job.id, Arc::clone(record));
-        Ok(())
+        let attempts = self.0.longshore.store().attempts(id).await?;
+        let kept = attempts.last().and_then(|attempt| attempt.outcome.as_ref()?.log.as_ref());
+        let (mut output, mut query) = (Vec::new(), LogQuery::from_start());
+        let Some(kept) = kept else { return Ok(output) };
+        loop {
+            let page = self.0.logs.read(kept, &query).await?;
+            let wanted = page.records.iter().filter(|record| record.stream == stream);
+            wanted.for_each(|record| output.extend_from_slice(&record.bytes));
+            if page.ended.is_some() {
+                return Ok(output);
+            }
+            query = LogQuery::after(page.next);
+        }
+    }
+
+    /// Takes nothing more in and ends every watch.
+    pub fn close(&self) {
+        self.0.closing.send_replace(true);
+    }
+
+    /// Hands over: what runs goes on running, and whoever is started next on the same store takes it up.
+    ///
+    /// # Errors
+    /// What kept it from dispatching.
+    pub async fn shut_down(&self) -> Result<()> {
+        self.close();
+        self.0.longshore.shutdown(DrainMode::HandOver).await
     }
 }
 

@@ -29,6 +29,7 @@ impl From<Error> for Refusal {
         let status = match error.kind() {
             ErrorKind::Invalid | ErrorKind::Unsupported => StatusCode::UNPROCESSABLE_ENTITY,
             ErrorKind::NotFound => StatusCode::NOT_FOUND,
+            ErrorKind::Conflict => StatusCode::CONFLICT,
             ErrorKind::Capacity | ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::RateLimited => {
                 StatusCode::SERVICE_UNAVAILABLE
             }

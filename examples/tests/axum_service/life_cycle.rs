@@ -1,110 +1,82 @@
-//! From a template to an end: run, read, cancelled, forgotten.
+//! From a template to an end: taken in, watched, read, cancelled.
 
-use axum::http::StatusCode;
-use axum_service::Limits;
+use axum::{
+    body::Body,
+    http::{Request, StatusCode},
+};
+use futures::StreamExt;
 use serde_json::json;
 
-use crate::support::{job, text, with_service};
+use crate::support::{job, with_service};
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_job_is_taken_in_run_and_told_of() {
-    with_service(Limits::default(), json!({}), async |service| {
-        let answer = service.post(job(&["print hello", "eprint oops", "sleep 1h", "exit 3"])).await;
+    with_service(json!({}), async |service, _| {
+        let answer = service.post(job(&["print hello", "eprint oops", "exit 3"])).await;
         assert_eq!(answer.status, StatusCode::ACCEPTED);
         let location = answer.headers["location"].to_str().unwrap().to_owned();
         let taken_in = answer.json().await;
-        assert_eq!(taken_in["status"], "pending");
         assert_eq!(location, format!("/jobs/{}", taken_in["id"].as_str().unwrap()));
 
-        assert_eq!(service.whole_output(&location).await, "hello\n");
-        assert_eq!(service.get(&format!("{location}/logs?stream=stderr")).await.text().await, "oops\n");
+        let told: Vec<_> = service.events(&location).await.collect().await;
         let report = service.report(&location).await;
+        assert_eq!(told.last(), Some(&report), "the last that is told is the end");
         assert_eq!((&report["status"], &report["name"]), (&json!("failed"), &json!("job")));
         assert_eq!(report["termination"]["cause"], json!({ "exited": { "code": 3 } }));
-        assert_eq!((&report["logs"], report.get("error")), (&json!("complete"), None));
+        assert_eq!(report["logs"], json!("complete"));
+        assert_eq!(service.output(&location, "stdout").await, "hello\n");
+        assert_eq!(service.output(&location, "stderr").await, "oops\n");
     })
     .await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn output_can_be_read_while_the_job_runs() {
-    with_service(Limits::default(), json!({}), async |service| {
-        let location = service.submit(&["print first", "sleep 1h", "print second"]).await;
-        let (first, rest) = service.first_output(&location).await;
-        assert_eq!(first, "first\n");
-        assert_eq!(service.report(&location).await["status"], "running");
-        assert_eq!(service.get(&format!("{location}/logs")).await.text().await, "first\n");
-        assert_eq!(text(rest).await, "second\n");
-        assert_eq!(service.report(&location).await["status"], "completed");
-    })
-    .await;
-}
+#[tokio::test]
+async fn a_running_job_is_watched_and_asked_to_end() {
+    with_service(json!({}), async |service, world| {
+        let location = service.submit(&["catch TERM 5", "print ready", "forever"]).await;
+        service.becomes(&location, "running").await;
+        let unread = service.get(&format!("{location}/logs")).await;
+        assert_eq!(unread.status, StatusCode::CONFLICT);
+        assert!(unread.json().await["error"].as_str().unwrap().contains("has not ended yet"));
 
-#[tokio::test(start_paused = true)]
-async fn a_running_job_is_asked_to_end() {
-    with_service(Limits::default(), json!({}), async |service| {
-        let location = service.submit(&["catch TERM 5 2s", "print ready", "forever"]).await;
-        let (_, rest) = service.first_output(&location).await;
-        let answer = service.delete(&location).await;
-        assert_eq!((answer.status, &answer.json().await["status"]), (StatusCode::ACCEPTED, &json!("running")));
-
-        text(rest).await;
-        let report = service.report(&location).await;
-        assert_eq!((&report["status"], &report["termination"]["cause"]), (&json!("cancelled"), &json!("cancelled")));
-        assert_eq!(report["termination"]["exit_code"], 5, "it ended by itself, within its grace");
+        assert_eq!(service.delete(&location).await.status, StatusCode::ACCEPTED);
+        let report = service.becomes(&location, "cancelled").await;
+        assert_eq!(
+            (&report["termination"]["cause"], &report["termination"]["exit_code"]),
+            (&json!("cancelled"), &json!(5))
+        );
+        assert_eq!(service.output(&location, "stdout").await, "ready\n");
         assert_eq!(service.delete(&location).await.status, StatusCode::OK, "a job that has ended is fine");
+        assert_eq!(world.provider.calls("launch_job"), 1);
     })
     .await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn jobs_wait_for_their_turn() {
-    let limits = Limits { running: 2, ..Limits::default() };
-    with_service(limits, json!({}), async |service| {
-        let endless = ["print up", "forever"];
-        let running = [service.submit(&endless).await, service.submit(&endless).await];
-        let waiting = [service.submit(&endless).await, service.submit(&["print my turn"]).await];
-        for job in &running {
-            assert_eq!(service.first_output(job).await.0, "up\n");
-        }
-        assert_eq!(service.provider.running().len(), 2);
-        assert_eq!(service.report(&waiting[0]).await["status"], "pending");
-
-        let answer = service.delete(&waiting[0]).await;
-        assert_eq!((answer.status, &answer.json().await["status"]), (StatusCode::OK, &json!("cancelled")));
-        service.delete(&running[0]).await;
-        assert_eq!(service.whole_output(&waiting[1]).await, "my turn\n");
-        assert_eq!(service.whole_output(&waiting[0]).await, "", "it was never started");
-        assert_eq!(service.provider.calls("launch_job"), 3);
+#[tokio::test]
+async fn a_request_that_is_sent_twice_with_one_key_is_one_job() {
+    with_service(json!({}), async |service, world| {
+        let post = async |script: &[&str]| {
+            let request = Request::post("/jobs").header("content-type", "application/json");
+            let request = request.header("idempotency-key", "order-17").body(Body::from(job(script).to_string()));
+            service.call(request.unwrap()).await
+        };
+        let (first, again) = (post(&["exit 0"]).await, post(&["exit 0"]).await);
+        assert_eq!((first.status, again.status), (StatusCode::ACCEPTED, StatusCode::ACCEPTED));
+        assert_eq!(first.headers["location"], again.headers["location"]);
+        assert_eq!(post(&["exit 1"]).await.status, StatusCode::CONFLICT, "another job with the same key");
+        service.becomes(first.headers["location"].to_str().unwrap(), "completed").await;
+        assert_eq!(world.provider.calls("launch_job"), 1);
     })
     .await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_oldest_ends_are_forgotten_and_too_many_jobs_refused() {
-    let limits = Limits { running: 1, remembered: 2, ..Limits::default() };
-    with_service(limits, json!({}), async |service| {
-        let ended = service.submit(&["print done"]).await;
-        service.whole_output(&ended).await;
-        let running = service.submit(&["forever"]).await;
-        assert_eq!(service.report(&ended).await["status"], "completed", "there is room for both");
-        service.submit(&["forever"]).await;
-        assert_eq!(service.get(&ended).await.status, StatusCode::NOT_FOUND);
-        let answer = service.post(job(&["exit 0"])).await;
-        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(answer.json().await["error"], "2 jobs are waiting or running; try later");
-        assert_eq!(service.get(&running).await.status, StatusCode::OK);
-    })
-    .await;
-}
-
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn output_is_kept_up_to_the_limit_and_says_so() {
-    let limits = Limits { log: "100".parse().unwrap(), ..Limits::default() };
-    with_service(limits, json!({}), async |service| {
-        let location = service.submit(&["bytes 1000", "exit 0"]).await;
-        assert_eq!(service.whole_output(&location).await, "x".repeat(100));
-        assert_eq!(service.report(&location).await["logs"], json!({ "truncated": { "cap": 100 } }));
+    with_service(json!({}), async |service, _| {
+        let location = service.submit(&["bytes 2000000", "exit 0"]).await;
+        let report = service.becomes(&location, "completed").await;
+        assert_eq!(report["logs"], json!({ "truncated": { "cap": 1 << 20 } }));
+        assert_eq!(service.output(&location, "stdout").await.len(), 1 << 20);
     })
     .await;
 }

@@ -1,4 +1,4 @@
-//! The service of `axum_service` on the mock: no engine, and hours that take no time.
+//! The service of `axum_service` on the mock: no engine.
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -6,3 +6,4 @@ mod life_cycle;
 mod refusals;
 mod shutdown;
 mod support;
+mod wire;

@@ -4,14 +4,13 @@ use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
-use axum_service::Limits;
 use serde_json::{Value, json};
 
 use crate::support::{job, with_service};
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn ids_are_ids() {
-    with_service(Limits::default(), json!({}), async |service| {
+    with_service(json!({}), async |service, _| {
         for uri in ["/jobs/17", "/jobs/17/logs"] {
             let answer = service.get(uri).await;
             assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{uri}");
@@ -29,7 +28,7 @@ async fn ids_are_ids() {
     .await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_bad_template_is_refused_by_field_and_rule() {
     let with = |field: &str, value: Value| {
         let mut template = job(&["exit 0"]);
@@ -50,26 +49,26 @@ async fn a_bad_template_is_refused_by_field_and_rule() {
         (with("secrets", secret), "secrets", "passes no secrets"),
         (with("registry_credentials", credentials), "registry_credentials", "passes no secrets"),
     ];
-    with_service(Limits::default(), json!({ "without": ["network-host"] }), async |service| {
+    with_service(json!({ "without": ["network-host"] }), async |service, world| {
         for (template, field, rule) in cases {
             let answer = service.post(&template).await;
             assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{template}");
             let error = answer.json().await["error"].to_string();
             assert!(error.contains(field) && error.contains(rule), "{template}: {error}");
         }
-        assert_eq!(service.provider.calls("launch_job"), 0);
+        assert_eq!(world.provider.calls("launch_job"), 0);
     })
     .await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_bad_request_is_refused() {
-    with_service(Limits::default(), json!({}), async |service| {
+    with_service(json!({}), async |service, _| {
         assert_eq!(service.post("{").await.status, StatusCode::BAD_REQUEST);
         let untyped = Request::post("/jobs").body(Body::from(job(&[]).to_string())).unwrap();
         assert_eq!(service.call(untyped).await.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
         let location = service.submit(&["exit 0"]).await;
-        for query in ["stream=both", "folow=true", "follow=perhaps"] {
+        for query in ["stream=both", "folow=true"] {
             assert_eq!(
                 service.get(&format!("{location}/logs?{query}")).await.status,
                 StatusCode::BAD_REQUEST,
@@ -80,28 +79,27 @@ async fn a_bad_request_is_refused() {
     .await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_host_that_does_not_answer_is_no_fault_of_the_job() {
-    with_service(Limits::default(), json!({}), async |service| {
-        service.provider.lose_contact();
-        let answer = service.post(job(&["exit 0"])).await;
-        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
-        assert!(answer.json().await["error"].as_str().unwrap().contains("can't be reached"));
-        service.provider.restore_contact();
+#[tokio::test]
+async fn a_job_for_a_host_that_does_not_answer_waits_for_it() {
+    with_service(json!({}), async |service, world| {
+        world.provider.lose_contact();
         let location = service.submit(&["print again"]).await;
-        assert_eq!(service.whole_output(&location).await, "again\n");
+        assert_eq!(service.report(&location).await["status"], "pending");
+        world.provider.restore_contact();
+        service.becomes(&location, "completed").await;
+        assert_eq!(service.output(&location, "stdout").await, "again\n");
     })
     .await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_job_that_can_not_be_launched_has_failed_and_says_why() {
-    with_service(Limits::default(), json!({ "images": { "missing": ["probe:*"] } }), async |service| {
+    with_service(json!({ "images": { "missing": ["probe:*"] } }), async |service, _| {
         let location = service.submit(&["exit 0"]).await;
-        service.whole_output(&location).await;
-        let report = service.report(&location).await;
-        assert_eq!((&report["status"], report.get("termination")), (&json!("failed"), None));
-        assert!(report["error"].as_str().unwrap().contains("probe:1"), "{report}");
+        let report = service.becomes(&location, "failed").await;
+        assert_eq!(report.get("termination"), None);
+        assert!(report["reason"].as_str().unwrap().contains("probe:1"), "{report}");
+        assert_eq!(service.output(&location, "stdout").await, "");
     })
     .await;
 }

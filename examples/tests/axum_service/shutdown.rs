@@ -1,89 +1,64 @@
-//! The end of the service.
+//! The end of the service, and the beginning of the next one.
 
-use axum::http::StatusCode;
-use axum_service::{Jobs, Limits, serve};
-use longshore::{
-    ExecutorContext,
-    mock::{MockConfig, MockExecutor},
-};
+use axum_service::serve;
 use serde_json::json;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::oneshot,
 };
 
-use crate::support::{host, job, with_service};
+use crate::{
+    support::{World, in_time, job},
+    wire::{ask, read_until},
+};
 
-#[tokio::test(start_paused = true)]
-async fn jobs_are_asked_to_end_and_new_ones_refused() {
-    let limits = Limits { running: 1, ..Limits::default() };
-    with_service(limits, json!({}), async |service| {
-        let running = service.submit(&["catch TERM 0 5s", "print ready", "forever"]).await;
-        let waiting = service.submit(&["print never"]).await;
-        assert_eq!(service.first_output(&running).await.0, "ready\n");
-        let asking = async {
-            let answer = service.post(job(&["exit 0"])).await;
-            assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
-            assert!(answer.json().await["error"].as_str().unwrap().contains("about to end"));
-            assert_eq!(service.report(&running).await["status"], "running", "it still answers");
+#[tokio::test]
+async fn what_runs_goes_on_running_and_the_next_service_takes_it_up() {
+    in_time(async {
+        let world = World::new(&json!({}));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (end, asked) = oneshot::channel();
+        let serving = serve(listener, world.jobs().await, async move { asked.await.unwrap() });
+        let client = async {
+            let template = job(&["catch TERM 5", "print ready", "forever"]).to_string();
+            let answer = read_until(&mut ask(address, "POST /jobs", &template).await, "no such words").await;
+            assert!(answer.starts_with("HTTP/1.0 202"), "{answer}");
+            let location = answer.lines().find_map(|line| line.strip_prefix("location: ")).unwrap().to_owned();
+            let mut events = ask(address, &format!("GET {location}/events"), "").await;
+            assert!(read_until(&mut events, "\"running\"").await.contains("event: job"));
+            end.send(()).unwrap();
+            // Whoever watches is let go.
+            assert!(!read_until(&mut events, "no such words").await.contains("cancelled"));
+            location
         };
-        tokio::join!(service.jobs.shut_down(), asking);
-        let report = service.report(&running).await;
-        assert_eq!((&report["status"], &report["termination"]["exit_code"]), (&json!("cancelled"), &json!(0)));
-        assert_eq!(service.report(&waiting).await["status"], "cancelled");
-        assert_eq!(service.provider.executions(), []);
+        let (served, location) = tokio::join!(serving, client);
+        served.unwrap();
+        assert!(TcpStream::connect(address).await.is_err(), "it listens no more");
+        assert_eq!(world.provider.running().len(), 1);
+
+        let next = world.service().await;
+        assert_eq!(next.report(&location).await["status"], "running");
+        next.delete(&location).await;
+        let report = next.becomes(&location, "cancelled").await;
+        assert_eq!(report["termination"]["exit_code"], 5);
+        assert_eq!(next.output(&location, "stdout").await, "ready\n");
+        assert_eq!(world.provider.calls("launch_job"), 1);
+        next.jobs.shut_down().await.unwrap();
     })
     .await;
 }
 
-/// One request over a connection of its own, as HTTP/1.0, whose answer ends with the connection.
-async fn ask(address: SocketAddr, request: &str, body: &str) -> TcpStream {
-    let mut connection = TcpStream::connect(address).await.unwrap();
-    let headers = format!("content-type: application/json\r\ncontent-length: {}", body.len());
-    connection.write_all(format!("{request} HTTP/1.0\r\n{headers}\r\n\r\n{body}").as_bytes()).await.unwrap();
-    connection
-}
-
-/// The answer up to the given words, or up to its end.
-async fn read_until(connection: &mut TcpStream, words: &str) -> String {
-    let mut answer = Vec::new();
-    while !String::from_utf8_lossy(&answer).contains(words) && connection.read_buf(&mut answer).await.unwrap() > 0 {}
-    String::from_utf8(answer).unwrap()
-}
-
 #[tokio::test]
-async fn the_server_answers_until_the_last_job_has_ended() {
-    let context = ExecutorContext::new("unused");
-    let mock = MockExecutor::new(&host(), MockConfig::default(), &context);
-    let provider = mock.provider().clone();
-    let (jobs, worker) = Jobs::new(Arc::new(mock), "service".parse().unwrap(), context.clock, Limits::default());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (end, asked) = oneshot::channel();
-    let serving = serve(listener, jobs, worker, async move { asked.await.unwrap() });
-
-    let client = async {
-        let template = job(&["catch TERM 0 1s", "print ready", "forever"]).to_string();
-        let answer = read_until(&mut ask(address, "POST /jobs", &template).await, "no such words").await;
-        assert!(answer.starts_with("HTTP/1.0 202"), "{answer}");
-        let location = answer.lines().find_map(|line| line.strip_prefix("location: ")).unwrap();
-        let mut log = ask(address, &format!("GET {location}/logs?follow=true"), "").await;
-        assert!(read_until(&mut log, "ready").await.ends_with("ready\n"));
-
-        end.send(()).unwrap();
-        let refused = async |template: &str| {
-            let answer = read_until(&mut ask(address, "POST /jobs", template).await, "no such words").await;
-            answer.starts_with("HTTP/1.0 503")
-        };
-        // The signal and the first of these are on their way at the same time.
-        while !refused(&template).await {}
-        assert_eq!(read_until(&mut log, "no such words").await, "");
-    };
-    let all = async { tokio::join!(serving, client) };
-    let (served, ()) = tokio::time::timeout(Duration::from_secs(60), all).await.expect("the server does not end");
-    served.unwrap();
-    assert_eq!(provider.executions(), []);
-    assert!(TcpStream::connect(address).await.is_err(), "it listens no more");
+async fn a_service_that_is_about_to_end_takes_nothing_in() {
+    in_time(async {
+        let world = World::new(&json!({}));
+        let service = world.service().await;
+        service.jobs.close();
+        let answer = service.post(job(&["exit 0"])).await;
+        assert_eq!(answer.status, axum::http::StatusCode::SERVICE_UNAVAILABLE);
+        assert!(answer.json().await["error"].as_str().unwrap().contains("about to end"));
+        service.jobs.shut_down().await.unwrap();
+    })
+    .await;
 }

@@ -2,25 +2,34 @@
 
 use axum::{
     Router,
-    body::{Body, Bytes, to_bytes},
+    body::{Body, to_bytes},
     http::{HeaderMap, Request, StatusCode},
 };
-use axum_service::{Jobs, Limits, router};
-use futures::StreamExt;
+use axum_service::{Jobs, open_store, router};
+use futures::{Stream, StreamExt, future};
 use longshore::{
-    Clock, ExecutionHost, ExecutorContext, TokioClock,
+    ExecutionHost, ExecutorContext, SystemClock,
     mock::{MockConfig, MockExecutor, MockProvider},
+    route::{self, RoutedHost, RoutingTable},
+    store::LogStore,
 };
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
+use tempfile::TempDir;
 use tower_service::Service as _;
 
-/// Longer than any job of a test takes, by the paused clock.
-const TOO_LONG: Duration = Duration::from_secs(24 * 3600);
+/// Longer than any test takes.
+const TOO_LONG: Duration = Duration::from_secs(60);
+
+/// What outlives a service: the database, the kept logs, and the place where jobs run.
+pub(crate) struct World {
+    pub(crate) provider: MockProvider,
+    mock: Arc<MockExecutor>,
+    folder: TempDir,
+}
 
 pub(crate) struct Service {
     pub(crate) jobs: Jobs,
-    pub(crate) provider: MockProvider,
     router: Router,
 }
 
@@ -30,24 +39,44 @@ pub(crate) struct Answer {
     pub(crate) body: Body,
 }
 
-/// Runs the test beside a service on a mock, then shuts the service down: nothing may be left.
-pub(crate) async fn with_service(limits: Limits, config: Value, test: impl AsyncFnOnce(&Service)) {
-    let clock: Arc<dyn Clock> = Arc::new(TokioClock::starting_at("2026-01-01T00:00:00Z".parse().unwrap()));
-    let context = ExecutorContext::new("unused").with_clock(Arc::clone(&clock));
-    let mock = MockExecutor::new(&host(), MockConfig::from_value(&config).unwrap(), &context);
-    let provider = mock.provider().clone();
-    let (jobs, worker) = Jobs::new(Arc::new(mock), "service".parse().unwrap(), clock, limits);
-    let service = Service { router: router(jobs.clone()), jobs, provider };
-    let testing = async {
-        test(&service).await;
-        service.jobs.shut_down().await;
-    };
-    let all = async { tokio::join!(testing, worker.run()) };
-    tokio::time::timeout(TOO_LONG, all).await.expect("the test waits for what never comes");
-    assert_eq!(service.provider.executions(), []);
+impl World {
+    pub(crate) fn new(config: &Value) -> Self {
+        let context = ExecutorContext::new("unused");
+        let mock = Arc::new(MockExecutor::new(&host(), MockConfig::from_value(config).unwrap(), &context));
+        Self { provider: mock.provider().clone(), mock, folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// Starts a service on what is there.
+    pub(crate) async fn jobs(&self) -> Jobs {
+        let store = open_store(self.folder.path().join("jobs.db").to_str().unwrap()).await.unwrap();
+        let logs = Arc::new(LogStore::local(self.folder.path().join("logs")).unwrap());
+        let hosts = vec![RoutedHost::new(host(), Arc::clone(&self.mock) as _)];
+        let router = Arc::new(route::Router::new(RoutingTable::builder().hosts(hosts).build().unwrap()));
+        Jobs::open(store, logs, router, "service".parse().unwrap(), Arc::new(SystemClock)).await.unwrap()
+    }
+
+    pub(crate) async fn service(&self) -> Service {
+        let jobs = self.jobs().await;
+        Service { router: router(jobs.clone()), jobs }
+    }
 }
 
-pub(crate) fn host() -> ExecutionHost {
+/// Runs the test beside a service on a mock.
+pub(crate) async fn with_service(config: Value, test: impl AsyncFnOnce(&Service, &World)) {
+    in_time(async {
+        let world = World::new(&config);
+        let service = world.service().await;
+        test(&service, &world).await;
+        service.jobs.shut_down().await.unwrap();
+    })
+    .await;
+}
+
+pub(crate) async fn in_time(test: impl Future<Output = ()>) {
+    tokio::time::timeout(TOO_LONG, test).await.expect("the test waits for what never comes");
+}
+
+fn host() -> ExecutionHost {
     ExecutionHost::builder().name("here".parse().unwrap()).executor_type("mock".parse().unwrap()).build()
 }
 
@@ -86,29 +115,42 @@ impl Service {
         self.get(job).await.json().await
     }
 
-    /// Waits until the job has written something, and returns that together with what is still to come.
-    pub(crate) async fn first_output(&self, job: &str) -> (Bytes, Body) {
-        let mut output = self.get(&format!("{job}/logs?follow=true")).await.body.into_data_stream();
-        let first = output.next().await.unwrap().unwrap();
-        (first, Body::from_stream(output))
+    /// What is told of the job, from now to its end.
+    pub(crate) async fn events(&self, job: &str) -> impl Stream<Item = Value> {
+        let answer = self.get(&format!("{job}/events")).await;
+        assert_eq!(
+            (answer.status, &answer.headers["content-type"]),
+            (StatusCode::OK, &"text/event-stream".parse().unwrap())
+        );
+        let parts = answer.body.into_data_stream();
+        parts.flat_map(|part| {
+            let text = String::from_utf8(part.unwrap().into()).unwrap();
+            let told: Vec<Value> = text
+                .lines()
+                .filter_map(|line| line.strip_prefix("data: "))
+                .map(|data| serde_json::from_str(data).unwrap())
+                .collect();
+            futures::stream::iter(told)
+        })
     }
 
-    /// Waits until the job has ended, and returns all that it wrote.
-    pub(crate) async fn whole_output(&self, job: &str) -> String {
-        self.get(&format!("{job}/logs?follow=true")).await.text().await
+    /// Waits until the job has the status.
+    pub(crate) async fn becomes(&self, job: &str, status: &str) -> Value {
+        let mut told = pin!(self.events(job).await.filter(|report| future::ready(report["status"] == status)));
+        told.next().await.unwrap()
+    }
+
+    pub(crate) async fn output(&self, job: &str, stream: &str) -> String {
+        self.get(&format!("{job}/logs?stream={stream}")).await.text().await
     }
 }
 
 impl Answer {
     pub(crate) async fn text(self) -> String {
-        text(self.body).await
+        String::from_utf8(to_bytes(self.body, usize::MAX).await.unwrap().into()).unwrap()
     }
 
     pub(crate) async fn json(self) -> Value {
         serde_json::from_str(&self.text().await).unwrap()
     }
-}
-
-pub(crate) async fn text(body: Body) -> String {
-    String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().into()).unwrap()
 }
