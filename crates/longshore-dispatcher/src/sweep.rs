@@ -2,7 +2,8 @@
 
 use futures::FutureExt;
 use longshore_core::{
-    ContainerExecutor, ErrorKind, LaunchToken, OwnedExecution, Owner, Result, StopReason, StopRequest, Timestamp,
+    ContainerExecutor, ErrorKind, ExecutionStatus, LaunchToken, OwnedExecution, Owner, Result, StopReason, StopRequest,
+    Timestamp,
     clock::{later, since},
 };
 use longshore_store::{AttemptState, Change, JobStore, What};
@@ -48,7 +49,7 @@ pub async fn find_leftovers(
     Ok(leftovers.collect())
 }
 
-/// Stops and removes a leftover.
+/// Removes a leftover, and stops it first where it runs.
 ///
 /// # Errors
 /// As the executor answers.
@@ -57,8 +58,17 @@ pub async fn remove_leftover(executor: &dyn ContainerExecutor, leftover: &Leftov
     clear(executor, leftover).await
 }
 
-/// Stops a leftover, and says in words how it ended, where that is known.
+/// Stops a leftover that runs, and says in words how it ended, where that is known. What was made and never started can't
+/// be stopped.
 async fn put_down(executor: &dyn ContainerExecutor, leftover: &Leftover) -> Result<Option<String>> {
+    match executor.check_status(&leftover.execution.handle).await? {
+        ExecutionStatus::NotFound | ExecutionStatus::Pending => Ok(None),
+        ExecutionStatus::Terminated(end) => Ok(Some(end.cause.to_string())),
+        _ => stop(executor, leftover).await,
+    }
+}
+
+async fn stop(executor: &dyn ContainerExecutor, leftover: &Leftover) -> Result<Option<String>> {
     let stop = StopRequest::new(StopReason::Cancelled, GRACE);
     match executor.stop_job(&leftover.execution.handle, &stop).await {
         Ok(end) => Ok(Some(end.cause.to_string())),
@@ -68,8 +78,14 @@ async fn put_down(executor: &dyn ContainerExecutor, leftover: &Leftover) -> Resu
 }
 
 async fn clear(executor: &dyn ContainerExecutor, leftover: &Leftover) -> Result<()> {
-    match executor.cleanup(&leftover.execution.handle).await {
+    let handle = &leftover.execution.handle;
+    match executor.cleanup(handle).await {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        // It has started only now.
+        Err(error) if error.kind() == ErrorKind::StillRunning => {
+            stop(executor, leftover).await?;
+            executor.cleanup(handle).await
+        }
         cleaned => cleaned,
     }
 }

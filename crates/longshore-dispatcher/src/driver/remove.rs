@@ -98,6 +98,8 @@ impl Driver {
         match executor.check_status(handle).await? {
             ExecutionStatus::NotFound => Ok(None),
             ExecutionStatus::Terminated(end) => Ok(Some(format!("it was found later: {}", end.cause))),
+            // There may be nothing to stop yet, as with a container that was made and never started.
+            ExecutionStatus::Pending => Ok(Some("it was found later, not started".to_owned())),
             _ => {
                 let end = self.put_down(handle).await?;
                 Ok(Some(format!("it was found running later, and stopped: {end}")))
