@@ -236,9 +236,9 @@ impl Engine {
         self.within("events", ANSWER, asked).await
     }
 
-    /// What the engine still remembers of a container: of the 256 events that it saw last, and in this life of its process.
-    /// Takes up to a second, because the engine tells its own time in whole ones.
-    pub(crate) async fn memory(&self, id: &str) -> Result<Vec<Event>> {
+    /// The events of one container that the engine remembers. Takes up to a second, because the engine tells its own time in
+    /// whole ones.
+    pub(crate) async fn past_events_until_now(&self, id: &str) -> Result<Vec<Event>> {
         let until = self.now().await?.as_second() + 1;
         self.past_events(id, 0, until).await
     }
@@ -283,7 +283,7 @@ impl Engine {
     }
 
     /// Asks for something in JSON.
-    async fn ask<T: DeserializeOwned>(
+    pub(crate) async fn ask<T: DeserializeOwned>(
         &self,
         operation: &'static str,
         method: Method,

@@ -15,6 +15,7 @@ use crate::{
         labels::{Identity, Metadata},
         state::{self, Stage},
     },
+    memory::Memory,
     secret_files,
 };
 
@@ -105,7 +106,7 @@ impl Launch<'_> {
     /// Why a container that was made and, as the engine says, not started may have run all the same. An engine that was
     /// killed in the middle of a start comes back with such a container although its program has run to its end, and one
     /// whose containerd was killed calls such a start a failure (both measured on Engine 20.10). Only an engine that has lived
-    /// since the making, and can still tell of it, is beyond the first doubt. Podman asks its runtime.
+    /// since the making, and can still show it, is beyond the first doubt. Podman asks its runtime.
     async fn doubt(&self, container: &Container, failed_start: Option<&str>) -> Result<Option<String>> {
         if let Some(words) = failed_start {
             return Ok(from_failed_start(words).is_none().then(|| format!("{CUT_OFF}: {words}")));
@@ -113,8 +114,8 @@ impl Launch<'_> {
         if self.engine.is_podman() {
             return Ok(None);
         }
-        let remembered = self.engine.memory(&container.id).await?.iter().any(|event| event.action == "create");
-        Ok((!remembered).then(|| FORGOTTEN.to_owned()))
+        let memory = Memory::of(self.engine, &container.id).await?;
+        Ok((!memory.has_the_making(container)).then(|| FORGOTTEN.to_owned()))
     }
 
     fn name(&self) -> String {

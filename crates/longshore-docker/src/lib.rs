@@ -12,6 +12,7 @@ mod launch;
 mod locks;
 mod logs;
 mod mapping;
+mod memory;
 mod notes;
 mod plan;
 mod secret_files;

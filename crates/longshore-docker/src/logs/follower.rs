@@ -25,6 +25,7 @@ use crate::{
         facts::keeps_every_byte,
         state::{self, Stage},
     },
+    memory::Memory,
 };
 
 /// How far records may be out of order: the engine stamps them before it writes them.
@@ -212,8 +213,8 @@ impl Follower {
             return Ok(true);
         }
         let attended = self.unbroken.load(Ordering::Relaxed) || {
-            let live_restore = self.engine.info().await?.live_restore_enabled.unwrap_or(true);
-            state::was_attended(&self.engine.memory(&self.container).await?, live_restore)
+            let container = self.engine.inspect(&self.container).await?;
+            Memory::of(&self.engine, &self.container).await?.has_the_run(&container)
         };
         if attended {
             spill.attended().map_err(|error| unwritable(&error))?;

@@ -12,6 +12,7 @@ pub(crate) type Labels = HashMap<String, String>;
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct Container {
     pub(crate) id: String,
+    pub(crate) created: String,
     pub(crate) config: ContainerConfig,
     pub(crate) state: ContainerState,
 }

@@ -138,14 +138,6 @@ pub(crate) fn told(events: &[Event]) -> Told {
     }
 }
 
-/// Whether the engine's events tell that it was there for all of a container's run, and so for all of its output. What they
-/// tell of is of this life of the engine: it is the one that started the container, or the one that saw it end by itself.
-/// One without live-restore kills what it finds running when it comes back; with it, a run may have seen two.
-pub(crate) fn was_attended(events: &[Event], live_restore: bool) -> bool {
-    let tells = |action: &str| events.iter().any(|event| event.action == action);
-    tells("start") || (!live_restore && tells("die") && !tells("kill"))
-}
-
 /// The engine writes year 1 for a time that has not come.
 pub(crate) fn time(text: &str) -> Option<Timestamp> {
     let time: Timestamp = text.parse().ok()?;
@@ -201,29 +193,6 @@ mod tests {
         ];
         for (found, expected) in cases {
             assert_eq!(found, expected);
-        }
-    }
-
-    /// The events are those that Engine 20.10 told, which had been killed and started again.
-    #[test]
-    fn only_an_engine_that_tells_of_the_start_or_of_the_end_was_there() {
-        let events = |actions: &[&str]| -> Vec<Event> {
-            let event = |action: &&str| Event { action: (*action).to_owned(), ..Event::default() };
-            actions.iter().map(event).collect()
-        };
-        let ended_while_it_was_dead = events(&[]);
-        let killed_when_it_came_back = events(&["kill", "kill", "die", "stop"]);
-        let ended_under_it = events(&["die"]);
-        let whole = events(&["create", "start", "kill", "die"]);
-        for (events, live_restore, attended) in [
-            (&ended_while_it_was_dead, false, false),
-            (&ended_while_it_was_dead, true, false),
-            (&killed_when_it_came_back, false, false),
-            (&ended_under_it, false, true),
-            (&ended_under_it, true, false),
-            (&whole, true, true),
-        ] {
-            assert_eq!(was_attended(events, live_restore), attended, "{events:?} {live_restore}");
         }
     }
 
