@@ -18,7 +18,6 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Memory {
     events: Vec<Event>,
-    live_restore: bool,
     began: Option<Timestamp>,
 }
 
@@ -39,7 +38,7 @@ impl Memory {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        Ok(Self { events: engine.past_events_until_now(id).await?, live_restore, began })
+        Ok(Self { events: engine.past_events_until_now(id).await?, began })
     }
 
     /// Whether the engine has lived since it made the container, and so knows of every start.
@@ -47,12 +46,11 @@ impl Memory {
         self.tells("create") || self.began_before(&container.created)
     }
 
-    /// Whether the engine was there for all of the container's run, and so for all of its output: it is the one that started
-    /// it, or the one that saw it end by itself. One without live-restore kills what it finds running when it begins; with
-    /// it, a run may have seen two.
+    /// Whether the engine has lived since it started the container, and so was there for all of its output. That it saw the
+    /// end proves nothing: one that comes back while a container ends tells of the end, and has lost what was written before
+    /// (seen on Engine 20.10).
     pub(crate) fn has_the_run(&self, container: &Container) -> bool {
-        let saw_an_end = !self.live_restore && self.tells("die") && !self.tells("kill");
-        self.tells("start") || self.began_before(&container.state.started_at) || saw_an_end
+        self.tells("start") || self.began_before(&container.state.started_at)
     }
 
     fn tells(&self, action: &str) -> bool {
@@ -68,10 +66,10 @@ impl Memory {
 mod tests {
     use super::*;
 
-    fn memory(actions: &[&str], live_restore: bool, began: Option<&str>) -> Memory {
+    fn memory(actions: &[&str], began: Option<&str>) -> Memory {
         let event = |action: &&str| Event { action: (*action).to_owned(), ..Event::default() };
         let began = began.map(|began| began.parse().unwrap());
-        Memory { events: actions.iter().map(event).collect(), live_restore, began }
+        Memory { events: actions.iter().map(event).collect(), began }
     }
 
     /// As Engine 20.10 tells of one.
@@ -84,22 +82,20 @@ mod tests {
 
     /// The events are those that Engine 20.10 told, which had been killed and started again.
     #[test]
-    fn only_an_engine_that_tells_of_the_start_or_of_the_end_was_there() {
-        for (actions, live_restore, there) in [
+    fn only_an_engine_that_tells_of_the_start_was_there() {
+        for (actions, there) in [
             // It ended while the engine was dead.
-            (&[][..], false, false),
-            (&[], true, false),
-            // It was killed when the engine came back.
-            (&["kill", "kill", "die", "stop"], false, false),
-            (&["die"], false, true),
-            (&["die"], true, false),
-            (&["create", "start", "kill", "die"], true, true),
+            (&[][..], false),
+            // It ended when the engine came back.
+            (&["die"], false),
+            (&["kill", "kill", "die", "stop"], false),
+            (&["create", "start", "kill", "die"], true),
         ] {
-            let memory = memory(actions, live_restore, None);
+            let memory = memory(actions, None);
             assert_eq!(memory.has_the_run(&container()), there, "{memory:?}");
         }
-        assert!(memory(&["create"], true, None).has_the_making(&container()));
-        assert!(!memory(&["start"], true, None).has_the_making(&container()));
+        assert!(memory(&["create"], None).has_the_making(&container()));
+        assert!(!memory(&["start"], None).has_the_making(&container()));
     }
 
     #[test]
@@ -109,7 +105,7 @@ mod tests {
             ("2026-11-26T10:16:01.2Z", false, true),
             ("2026-11-26T10:16:14.1Z", false, false),
         ] {
-            let memory = memory(&[], false, Some(began));
+            let memory = memory(&[], Some(began));
             let found = (memory.has_the_making(&container()), memory.has_the_run(&container()));
             assert_eq!(found, (has_the_making, has_the_run), "{began}");
         }
