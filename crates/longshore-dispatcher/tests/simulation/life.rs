@@ -135,8 +135,12 @@ impl Life {
         self.died.notified().await;
     }
 
-    /// Its clock jumps.
+    /// Its clock jumps; but not back while it is frozen, because it may be about to check a deadline: that gap is documented.
     pub(crate) fn jump(&self, millis: i64) {
+        let is_frozen = self.frozen_until.lock().unwrap().is_some_and(|until| until > Instant::now());
+        if is_frozen && millis < 0 {
+            return;
+        }
         self.tell(|line| {
             let _ = write!(line, "clock jumps by {millis} ms");
         });
