@@ -67,6 +67,15 @@ pub fn later(time: Timestamp, duration: Duration) -> Timestamp {
         .unwrap_or(Timestamp::MAX)
 }
 
+/// The time before a duration; the beginning of time where there is none.
+#[must_use]
+pub fn earlier(time: Timestamp, duration: Duration) -> Timestamp {
+    SignedDuration::try_from(duration)
+        .ok()
+        .and_then(|duration| time.checked_sub(duration).ok())
+        .unwrap_or(Timestamp::MIN)
+}
+
 /// The time from `earlier` to `time`; zero when it lies in the future, as it may with two clocks.
 #[must_use]
 pub fn since(time: Timestamp, earlier: Timestamp) -> Duration {

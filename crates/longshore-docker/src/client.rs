@@ -225,14 +225,21 @@ impl Engine {
         steps.try_for_each(|_| std::future::ready(Ok(()))).await.map_err(|error| self.error("load image", error))
     }
 
-    /// The engine's events from now on; the subscription holds once this returns.
-    pub(crate) async fn events(&self, filters: &HashMap<&str, Vec<&str>>) -> Result<Response<Incoming>> {
+    /// The engine's events since then, which it remembers, and from now on. It answers a moment before it begins to listen to
+    /// itself: what happens in that moment is told by what it remembers.
+    pub(crate) async fn events(
+        &self,
+        filters: &HashMap<&str, Vec<&str>>,
+        since: Timestamp,
+    ) -> Result<Response<Incoming>> {
         #[derive(Serialize)]
         struct Query {
             filters: String,
+            since: i64,
         }
         let filters = self.filters("events", filters)?;
-        let asked = self.send(Method::GET, "/events", Query { filters }, Bytes::new());
+        let query = Query { filters, since: since.as_second().max(1) };
+        let asked = self.send(Method::GET, "/events", query, Bytes::new());
         self.within("events", ANSWER, asked).await
     }
 

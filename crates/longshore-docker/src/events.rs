@@ -4,7 +4,7 @@ use futures::{StreamExt, stream};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use jiff::Timestamp;
-use longshore_core::{Clock, Error, ErrorKind, EventStream, ExecutionEvent, HostName, Owner, Result};
+use longshore_core::{Clock, Error, ErrorKind, EventStream, ExecutionEvent, HostName, Owner, Result, clock::earlier};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -27,6 +27,8 @@ use crate::{
 const BEHIND: usize = 1024;
 /// The pause before the engine is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How far back the engine's own clock may be, for nothing to be missed at the beginning of a subscription.
+const SKEW: Duration = Duration::from_secs(300);
 /// How long a new listener waits for the first subscription.
 const SUBSCRIBE: Duration = Duration::from_secs(5);
 
@@ -64,8 +66,8 @@ impl Events {
         Self { engine, host, clock, pump: Mutex::new(None) }
     }
 
-    /// The owner's events from now on. When this returns the engine has been subscribed to, or the stream
-    /// begins with a gap.
+    /// The owner's events from now on, and perhaps some that came before. When this returns the engine has been subscribed
+    /// to, or the stream begins with a gap.
     pub(crate) async fn listen(&self, owner: Owner) -> EventStream {
         let (news, mut subscribed) = self.pump();
         let in_time = tokio::time::timeout(SUBSCRIBE, subscribed.wait_for(|subscribed| *subscribed)).await;
@@ -108,7 +110,7 @@ async fn run(
     let mut missed = false;
     let of_this_host = labels::of_host(&host);
     loop {
-        let ended = match engine.events(&filters(&of_this_host)).await {
+        let ended = match engine.events(&filters(&of_this_host), earlier(clock.now(), SKEW)).await {
             Ok(response) => {
                 subscribed.send_replace(true);
                 if std::mem::replace(&mut missed, true) {

@@ -1,7 +1,10 @@
 //! How often an account may be asked, counted by all who ask for it.
 
 use jiff::Timestamp;
-use longshore_core::{Clock, clock::later, clock::since};
+use longshore_core::{
+    Clock,
+    clock::{earlier, later, since},
+};
 use std::{
     collections::HashMap,
     fmt,
@@ -123,10 +126,6 @@ impl RateLimit {
     fn lock(&self) -> MutexGuard<'_, Use> {
         self.use_so_far.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn earlier(time: Timestamp, by: Duration) -> Timestamp {
-    jiff::SignedDuration::try_from(by).ok().and_then(|by| time.checked_sub(by).ok()).unwrap_or(Timestamp::MIN)
 }
 
 #[cfg(test)]

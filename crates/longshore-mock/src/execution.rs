@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use longshore_core::{
     ByteSize, Capabilities, ExecutionStatus, Harvest, LaunchRequest, LogPage, LogQuery, Result, Signal, StopReason,
-    StopRequest, clock::later,
+    StopRequest,
+    clock::{earlier, later},
 };
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::{
     logs::{self, Filling, Keeping},
     mapping,
     process::{Input, Process, Sender},
-    timeline::{Timeline, earlier},
+    timeline::Timeline,
 };
 
 /// How far an execution has come, in the order in which it does.

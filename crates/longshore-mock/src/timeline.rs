@@ -1,7 +1,6 @@
 //! What an execution has done by a given time, and its log, made anew whenever it is read.
 
-use jiff::{SignedDuration, Timestamp};
-use std::time::Duration;
+use jiff::Timestamp;
 
 use crate::process::{Input, Output, Process};
 
@@ -107,12 +106,4 @@ impl Iterator for Replay<'_> {
     fn next(&mut self) -> Option<Output> {
         self.process.next_output(self.until, self.inputs)
     }
-}
-
-/// The time before a duration; the beginning of time where there is none.
-pub(crate) fn earlier(time: Timestamp, duration: Duration) -> Timestamp {
-    SignedDuration::try_from(duration)
-        .ok()
-        .and_then(|duration| time.checked_sub(duration).ok())
-        .unwrap_or(Timestamp::MIN)
 }

@@ -8,10 +8,10 @@ mod fetch;
 mod shelf;
 mod window;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use longshore_core::{
-    Clock, Error, ErrorKind, ExecutionStatus, LogCompleteness, LogPage, LogQuery, LogSummary, Result, clock::later,
-    clock::since,
+    Clock, Error, ErrorKind, ExecutionStatus, LogCompleteness, LogPage, LogQuery, LogSummary, Result,
+    clock::{earlier, later, since},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -204,10 +204,6 @@ impl Logs {
         let stretch = self.fetcher.fetch(wanted).await?;
         Ok(self.shelf.put(log.name(), after, stretch, self.clock.now()))
     }
-}
-
-fn earlier(time: Timestamp, by: Duration) -> Timestamp {
-    SignedDuration::try_from(by).ok().and_then(|by| time.checked_sub(by).ok()).unwrap_or(Timestamp::MIN)
 }
 
 /// When the execution ended; `None` while it lives.

@@ -108,9 +108,11 @@ impl Remote {
         let faults = &world.script.faults;
         // Whatever was sent in time takes effect within the margin.
         let margin = u64::try_from(world.script.settings.margin.as_millis()).unwrap() - 5_000;
-        // What knows no twins, or forgets them, is not sent twice.
+        // What knows no twins, or forgets them, is not sent twice. Nor is it late where it is forgotten: its name would be
+        // free again by then for a twin that was launched after a look.
         let by_effort = self.capabilities().launch == LaunchIdempotency::BestEffort;
-        let once = by_effort || world.script.is_forgotten(self.host(), request.token.job());
+        let forgotten = world.script.is_forgotten(self.host(), request.token.job());
+        let (once, latest) = (by_effort || forgotten, if forgotten { 1 } else { margin });
         let mut dice = world.dice();
         let usual = dice.skewed(faults.place_latency);
         if !dice.chance(faults.launch) {
@@ -120,9 +122,9 @@ impl Remote {
             0 => Sent::Unsent,
             1 => Sent::Lost,
             2 | 3 => Sent::Unanswered(usual),
-            4 => Sent::Unanswered(dice.millis(1, margin)),
+            4 => Sent::Unanswered(dice.millis(1, latest)),
             5 | 6 if !once => Sent::Twice(dice.millis(1, margin)),
-            _ => Sent::Answered(dice.millis(1, margin)),
+            _ => Sent::Answered(dice.millis(1, latest)),
         }
     }
 

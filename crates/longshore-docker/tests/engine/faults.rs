@@ -38,6 +38,7 @@ pub(crate) const TESTS: &[Test] = &tests![
     a_name_that_somebody_else_has_taken_is_a_conflict,
     a_log_cut_anywhere_loses_and_doubles_nothing,
     an_engine_that_is_gone_for_a_while_is_waited_for,
+    what_happened_just_before_a_subscription_is_told,
     an_event_stream_that_is_cut_delays_nothing,
     a_job_paused_by_somebody_else_goes_on_when_it_is_unpaused,
     a_paused_job_can_be_stopped,
@@ -225,10 +226,26 @@ async fn an_engine_that_is_gone_for_a_while_is_waited_for() {
     assert!(contact.restored.load(Ordering::Relaxed) >= 1);
 }
 
+async fn what_happened_just_before_a_subscription_is_told() {
+    let bench = Bench::new().await;
+    let handle = bench.launch(&["exit 0"]).await;
+    while !matches!(bench.executor.check_status(&handle).await.unwrap(), ExecutionStatus::Terminated(_)) {
+        tokio::task::yield_now().await;
+    }
+    let events = bench.executor.events(&OWNER.parse().unwrap()).await.unwrap();
+    let told =
+        |event: &ExecutionEvent| matches!(event, ExecutionEvent::Changed { token, .. } if *token == handle.token);
+    // Its start and its end.
+    assert_eq!(events.filter(|event| std::future::ready(told(event))).take(2).count().await, 2);
+    bench.direct.cleanup(&handle).await.unwrap();
+}
+
 async fn an_event_stream_that_is_cut_delays_nothing() {
     let bench = Bench::new().await;
     let handle = bench.launch(&["forever"]).await;
     let mut events = bench.executor.events(&OWNER.parse().unwrap()).await.unwrap();
+    // What the engine remembers comes first.
+    assert!(matches!(events.next().await, Some(ExecutionEvent::Changed { token, .. }) if token == handle.token));
     bench.proxy.cut_all().await;
     assert_eq!(events.next().await, Some(ExecutionEvent::Gap));
     bench.proxy.wait_count(Method::GET, "/events", 2).await;
