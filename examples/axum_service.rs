@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Another address and another folder are the first and the second argument. The jobs are in a SQLite file of that folder,
-//! or in the PostgreSQL database that the variable LONGSHORE_DATABASE names (`postgres://USER:PASSWORD@HOST/NAME`).
+//! or in the PostgreSQL database that the variable `LONGSHORE_DATABASE` names (`postgres://USER:PASSWORD@HOST/NAME`).
 //!
 //! Ended by ctrl-c or SIGTERM it hands over: what runs goes on running, and is taken up by whoever is started next. So it is
 //! when the service is killed.

@@ -75,12 +75,27 @@ impl Service {
         read_until(&mut ask(self.address, request, body).await, "no such words").await
     }
 
+    /// Takes a job in, and returns where it is found.
+    async fn submit(&self, script: &[&str]) -> String {
+        let template = json!({ "name": "job", "image": IMAGE, "network": "none", "args": script }).to_string();
+        let answer = self.ask("POST /jobs", &template).await;
+        let location = answer.lines().find_map(|line| line.strip_prefix("location: "));
+        location.unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+
     /// Waits until the job is told to be so.
     async fn becomes(&self, job: &str, status: &str) {
         let mut events = ask(self.address, &format!("GET {job}/events"), "").await;
         let words = format!("\"status\":\"{status}\"");
         let told = read_until(&mut events, &words).await;
         assert!(told.contains(&words), "{told}");
+    }
+
+    async fn tells_one_run(&self, job: &str) {
+        let output = self.ask(&format!("GET {job}/logs"), "").await;
+        assert!(output.ends_with("\r\n\r\nready\n"), "it ran once: {output}");
+        let report = self.ask(&format!("GET {job}"), "").await;
+        assert!(report.contains("\"exit_code\":5"), "{report}");
     }
 
     async fn kill(mut self) {
@@ -103,11 +118,7 @@ async fn a_job_outlives_the_service_and_is_taken_up_again() {
 async fn outlives() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::start(folder.path()).await;
-    let script = ["catch TERM 5", "print ready", "forever"];
-    let template = json!({ "name": "job", "image": IMAGE, "network": "none", "args": script }).to_string();
-    let answer = service.ask("POST /jobs", &template).await;
-    let location = answer.lines().find_map(|line| line.strip_prefix("location: "));
-    let Some(job) = location else { panic!("{answer}") };
+    let job = &service.submit(&["catch TERM 5", "print ready", "forever"]).await;
     service.becomes(job, "running").await;
     service.kill().await;
 
@@ -118,9 +129,6 @@ async fn outlives() {
     let service = Service::start(folder.path()).await;
     service.ask(&format!("DELETE {job}"), "").await;
     service.becomes(job, "cancelled").await;
-    let output = service.ask(&format!("GET {job}/logs"), "").await;
-    assert!(output.ends_with("\r\n\r\nready\n"), "it ran once: {output}");
-    let report = service.ask(&format!("GET {job}"), "").await;
-    assert!(report.contains("\"exit_code\":5"), "{report}");
+    service.tells_one_run(job).await;
     service.end().await;
 }

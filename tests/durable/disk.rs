@@ -1,6 +1,6 @@
 //! The disk under the SQLite file fills up, and is cleared.
 
-use longshore::ErrorKind;
+use longshore::{Error, ErrorKind};
 use longshore_testkit::{suite::Test, tests};
 use std::{
     fs::{self, File},
@@ -49,6 +49,16 @@ impl Drop for SmallDisk {
     }
 }
 
+/// Submits until that is refused: there is room left inside the files for a while.
+async fn refused(world: &World) -> Error {
+    loop {
+        if let Err(refusal) = world.try_submit(&Kind::ALL).await {
+            return refusal;
+        }
+        assert!(world.jobs().len() < 10_000, "a full disk refuses nothing");
+    }
+}
+
 async fn a_full_disk_is_told_loses_nothing_and_is_survived() {
     let folder = tempfile::Builder::new().prefix("ls-durable-").tempdir().unwrap();
     let disk = SmallDisk::mount(folder.path().join("disk"));
@@ -58,13 +68,7 @@ async fn a_full_disk_is_told_loses_nothing_and_is_survived() {
     world.submit(&Kind::ALL).await;
     world.begun(2).await;
     let filler = disk.fill();
-    // There is room left inside the files for a while.
-    let refusal = loop {
-        if let Err(refusal) = world.try_submit(&Kind::ALL).await {
-            break refusal;
-        }
-        assert!(world.jobs().len() < 10_000, "a full disk refuses nothing");
-    };
+    let refusal = refused(&world).await;
     assert_eq!(refusal.kind(), ErrorKind::Unavailable, "{}", refusal.chain());
     assert!(refusal.chain().contains("full"), "{}", refusal.chain());
     // What was acknowledged can be read, and those at work bear it.
