@@ -236,7 +236,7 @@ async fn docker_run(job: &RawJob) -> Result<f64> {
 }
 
 /// The most memory that this process has had at one time, in MiB.
-fn resident() -> Result<f64> {
+pub(crate) fn resident() -> Result<f64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM in /proc/self/status")?;
     let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse()?;

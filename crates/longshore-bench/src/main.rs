@@ -3,6 +3,10 @@
 
 mod cases;
 mod cloudrun;
+#[path = "../../longshore-store/tests/cluster/mod.rs"]
+#[expect(clippy::unwrap_used, dead_code, reason = "shared with the tests of the store, which need more of it")]
+mod cluster;
+mod durable;
 mod embedded;
 mod ours;
 mod raw;
@@ -30,6 +34,8 @@ enum Case {
     Routing,
     /// Calls, bytes and memory of jobs on Cloud Run, against a fake of it; needs no engine.
     Cloudrun,
+    /// Durable jobs in SQLite, in PostgreSQL, and over the engine.
+    Durable,
 }
 
 /// Measures Longshore's Docker executor side by side with the engine's bare API, its embedded executor with both and with runc, and its router.
@@ -43,6 +49,18 @@ struct Options {
     /// Only decides so often, to be counted by Callgrind.
     #[arg(long, hide = true)]
     count: Option<usize>,
+    /// How many jobs one round of `durable` has.
+    #[arg(long, default_value_t = 20_000)]
+    jobs: usize,
+    /// How many rounds `durable` has.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// How many finished jobs the full store of `durable` has; 0 leaves it out.
+    #[arg(long, default_value_t = 1_000_000)]
+    history: usize,
+    /// Only tells the memory of a dispatcher with many jobs.
+    #[arg(long, hide = true)]
+    weigh: bool,
     /// With so many rules.
     #[arg(long, hide = true, default_value_t = 100)]
     rules: usize,
@@ -63,7 +81,19 @@ async fn run(options: Options) -> Result<()> {
     if let Some(decisions) = options.count {
         return routing::count(options.rules, decisions).await;
     }
-    let all = [Case::Launch, Case::Width, Case::Logs, Case::Security, Case::Embedded, Case::Routing, Case::Cloudrun];
+    if options.weigh {
+        return out(&serde_json::json!(durable::weigh().await?));
+    }
+    let all = [
+        Case::Launch,
+        Case::Width,
+        Case::Logs,
+        Case::Security,
+        Case::Embedded,
+        Case::Routing,
+        Case::Cloudrun,
+        Case::Durable,
+    ];
     let wanted: Vec<Case> =
         all.into_iter().filter(|case| options.cases.is_empty() || options.cases.contains(case)).collect();
     if wanted.contains(&Case::Routing) {
@@ -71,6 +101,10 @@ async fn run(options: Options) -> Result<()> {
     }
     if wanted.contains(&Case::Cloudrun) {
         measure_cloudrun().await?;
+    }
+    if wanted.contains(&Case::Durable) {
+        let extent = durable::Extent { jobs: options.jobs, rounds: options.rounds, history: options.history };
+        durable::measure(extent, &mut show).await?;
     }
     let without = [Case::Routing, Case::Cloudrun];
     let with_engine: Vec<Case> = wanted.into_iter().filter(|case| !without.contains(case)).collect();
@@ -123,6 +157,7 @@ async fn measure(bench: &Bench, case: Case) -> Result<()> {
         }
         Case::Security => print(&bench.security().await?),
         Case::Embedded => measure_embedded(bench).await,
+        Case::Durable => durable::measure_on_engine(bench, &mut show).await,
         Case::Routing | Case::Cloudrun => Ok(()),
     }
 }
@@ -140,6 +175,16 @@ async fn measure_embedded(bench: &Bench) -> Result<()> {
     let kibibytes = embedded.supervisor_memory(4).await?;
     say(&format!("private memory of a supervisor: {kibibytes} KiB (at most 2048)"));
     out(&serde_json::json!({ "case": "private memory of a supervisor", "unit": "KiB", "most": kibibytes }))
+}
+
+fn show(said: durable::Said) -> Result<()> {
+    match said {
+        durable::Said::Finding(finding) => print(&finding),
+        durable::Said::Figure(figure) => {
+            say(&figure.in_words());
+            out(&figure.in_json())
+        }
+    }
 }
 
 fn print(finding: &Finding) -> Result<()> {

@@ -86,6 +86,19 @@ impl Raw {
         Ok(count)
     }
 
+    /// Ends a container; returns when it died, by the engine's own word.
+    pub(crate) async fn kill(&mut self, id: &str) -> Result<longshore::Timestamp> {
+        self.bytes(Method::POST, &format!("/containers/{id}/kill?signal=TERM"), None).await?;
+        self.bytes(Method::POST, &format!("/containers/{id}/wait"), None).await.ok();
+        let now = longshore::Clock::now(&longshore::SystemClock);
+        let until = format!("{}.{:09}", now.as_second(), now.subsec_nanosecond());
+        let filters = format!("%7B%22container%22%3A%5B%22{id}%22%5D%2C%22event%22%3A%5B%22die%22%5D%7D");
+        let told = self.bytes(Method::GET, &format!("/events?since=0&until={until}&filters={filters}"), None).await?;
+        let event: Value = serde_json::from_slice(&told)?;
+        let nanoseconds = event["timeNano"].as_i64().ok_or("the engine does not tell when it died")?;
+        Ok(longshore::Timestamp::from_nanosecond(nanoseconds.into())?)
+    }
+
     /// Loads an image from a `docker save` archive.
     pub(crate) async fn load(&mut self, archive: Vec<u8>) -> Result<()> {
         let request = Request::builder()

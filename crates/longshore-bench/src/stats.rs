@@ -31,6 +31,13 @@ pub(crate) fn median(values: &mut [f64]) -> f64 {
     if values.len().is_multiple_of(2) { f64::midpoint(values[middle - 1], values[middle]) } else { values[middle] }
 }
 
+/// The value that so many percent of the values do not exceed.
+pub(crate) fn percentile(values: &mut [f64], percent: usize) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let rank = (values.len() * percent).div_ceil(100).max(1);
+    values.get(rank - 1).copied().unwrap_or(f64::NAN)
+}
+
 fn resample(values: &[f64], random: &mut SplitMix) -> Vec<f64> {
     let length = values.len() as u64;
     (0..values.len()).map(|_| values[usize::try_from(random.next() % length).unwrap_or_default()]).collect()
@@ -62,6 +69,8 @@ mod tests {
         assert!(found.low <= found.ratio && found.ratio <= found.high, "{found:?}");
         assert!((1.9..2.1).contains(&found.ratio), "{found:?}");
         assert!((median(&mut [3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
+        assert!((percentile(&mut [3.0, 1.0, 2.0], 99) - 3.0).abs() < f64::EPSILON);
+        assert!((percentile(&mut [4.0, 1.0, 2.0, 3.0], 50) - 2.0).abs() < f64::EPSILON);
         assert!((median(&mut [4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < f64::EPSILON);
     }
 }
