@@ -6,8 +6,9 @@ use futures::StreamExt;
 use hyper::{Method, StatusCode};
 use longshore_core::{
     Advice, CapturedLogs, Cause, CheckedJob, Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutionEvent,
-    ExecutionHandle, ExecutionStatus, JobStatus, JobTemplate, LaunchRequest, LaunchSearch, LogCompleteness,
-    LogDelivery, Measured, RunEvent, RunObserver, Runner, StopReason, StopRequest, SystemClock, follow_logs,
+    ExecutionHandle, ExecutionStatus, JobStatus, JobTemplate, LaunchRequest, LaunchSearch, LaunchToken,
+    LogCompleteness, LogDelivery, Measured, RunEvent, RunObserver, Runner, StopReason, StopRequest, SystemClock,
+    follow_logs,
     layers::{TimeoutLayer, Timeouts},
 };
 use longshore_testkit::{
@@ -226,6 +227,11 @@ async fn an_engine_that_is_gone_for_a_while_is_waited_for() {
     assert!(contact.restored.load(Ordering::Relaxed) >= 1);
 }
 
+/// Whether an event is about this launch.
+fn is_of(event: &ExecutionEvent, token: LaunchToken) -> bool {
+    matches!(event, ExecutionEvent::Changed { token: changed, .. } if *changed == token)
+}
+
 async fn what_happened_just_before_a_subscription_is_told() {
     let bench = Bench::new().await;
     let handle = bench.launch(&["exit 0"]).await;
@@ -233,10 +239,8 @@ async fn what_happened_just_before_a_subscription_is_told() {
         tokio::task::yield_now().await;
     }
     let events = bench.executor.events(&OWNER.parse().unwrap()).await.unwrap();
-    let told =
-        |event: &ExecutionEvent| matches!(event, ExecutionEvent::Changed { token, .. } if *token == handle.token);
     // Its start and its end.
-    assert_eq!(events.filter(|event| std::future::ready(told(event))).take(2).count().await, 2);
+    assert_eq!(events.filter(|event| std::future::ready(is_of(event, handle.token))).take(2).count().await, 2);
     bench.direct.cleanup(&handle).await.unwrap();
 }
 
@@ -245,16 +249,13 @@ async fn an_event_stream_that_is_cut_delays_nothing() {
     let handle = bench.launch(&["forever"]).await;
     let mut events = bench.executor.events(&OWNER.parse().unwrap()).await.unwrap();
     // What the engine remembers comes first.
-    assert!(matches!(events.next().await, Some(ExecutionEvent::Changed { token, .. }) if token == handle.token));
+    assert!(events.next().await.is_some_and(|event| is_of(&event, handle.token)));
     bench.proxy.cut_all().await;
     assert_eq!(events.next().await, Some(ExecutionEvent::Gap));
     bench.proxy.wait_count(Method::GET, "/events", 2).await;
     assert_eq!(events.next().await, Some(ExecutionEvent::Gap));
     bench.direct.stop_job(&handle, &StopRequest::new(StopReason::Cancelled, Duration::ZERO)).await.unwrap();
-    let token = handle.token;
-    let its_own =
-        |event: &ExecutionEvent| matches!(event, ExecutionEvent::Changed { token: changed, .. } if *changed == token);
-    events.skip_while(|event| std::future::ready(!its_own(event))).next().await.unwrap();
+    events.skip_while(|event| std::future::ready(!is_of(event, handle.token))).next().await.unwrap();
     bench.direct.cleanup(&handle).await.unwrap();
 }
 
