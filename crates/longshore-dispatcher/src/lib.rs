@@ -12,6 +12,7 @@ pub mod planted;
 mod pulse;
 mod recorder;
 mod report;
+mod retention;
 mod scene;
 mod scout;
 mod service;
@@ -23,6 +24,7 @@ mod watcher;
 
 pub use dispatcher::{Dispatcher, Drain, DrainMode, Parts};
 pub use logs::LogKeeper;
+pub use retention::{Retired, find_retired, retire};
 pub use service::{Longshore, LongshoreBuilder};
 pub use settings::Settings;
 pub use sweep::{Leftover, find_leftovers, remove_leftover};

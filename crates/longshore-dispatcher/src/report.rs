@@ -3,6 +3,8 @@
 use longshore_core::{Error, HostName};
 use longshore_store::{Change, SessionId};
 
+use crate::Retired;
+
 /// Something does not work now, and is tried again.
 pub(crate) fn trouble(error: &Error, what: &'static str) {
     tracing::warn!(error = %error.chain(), "{what}");
@@ -41,4 +43,14 @@ pub(crate) fn unswept(host: &HostName, error: &Error) {
 /// A host's executor has panicked.
 pub(crate) fn broke_while_swept(host: &HostName) {
     tracing::error!(%host, "the host's executor broke while it was swept");
+}
+
+/// Old jobs were removed.
+pub(crate) fn retired(retired: &Retired) {
+    if !retired.jobs.is_empty() {
+        tracing::info!(jobs = retired.jobs.len(), "removed old jobs");
+    }
+    for (token, error) in &retired.failures {
+        tracing::warn!(%token, error = %error.chain(), "the log of a removed job can't be removed; a sweep finds it");
+    }
 }

@@ -41,6 +41,8 @@ pub struct Settings {
     /// How old something of ours that the store does not know must be before it is removed.
     #[builder(default = Duration::from_secs(3600))]
     pub orphaned_after: Duration,
+    /// How long jobs are kept once they have ended, with their history and logs; absent, until somebody removes them.
+    pub retention: Option<Duration>,
     /// How long a drained dispatcher waits for launches that are under way.
     #[builder(default = Duration::from_secs(120))]
     pub drain: Duration,

@@ -4,12 +4,12 @@ use futures::FutureExt;
 use longshore_core::{
     ContainerExecutor, ErrorKind, ExecutionStatus, LaunchToken, OwnedExecution, Owner, Result, StopReason, StopRequest,
     Timestamp,
-    clock::{later, since},
+    clock::{earlier, later, since},
 };
 use longshore_store::{AttemptState, Change, JobStore, What};
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use crate::{report, scene::Scene};
+use crate::{report, retention::retire, scene::Scene};
 
 /// How often is swept.
 const EVERY: Duration = Duration::from_secs(3600);
@@ -90,7 +90,7 @@ async fn clear(executor: &dyn ContainerExecutor, leftover: &Leftover) -> Result<
     }
 }
 
-/// Sweeps every host, at the beginning of the session and then now and again.
+/// Sweeps every host and removes old jobs, at the beginning of the session and then now and again.
 pub(crate) async fn run(scene: Arc<Scene>) {
     loop {
         let hosts: Vec<_> = scene.router().snapshot().table().hosts().iter().map(|it| it.host.name.clone()).collect();
@@ -106,11 +106,23 @@ pub(crate) async fn run(scene: Arc<Scene>) {
                 }
             }
         }
+        if let Err(error) = remove_old(&scene).await {
+            report::detail(&error, "old jobs can't be removed now");
+        }
         let again_at = later(scene.clock().now(), EVERY);
         while scene.clock().now() < again_at {
             scene.clock().sleep(since(again_at, scene.clock().now())).await;
         }
     }
+}
+
+/// Removes the jobs that have been kept for long enough.
+async fn remove_old(scene: &Scene) -> Result<()> {
+    let Some(retention) = scene.settings().retention else { return Ok(()) };
+    let before = earlier(scene.clock().now(), retention);
+    let retired = retire(scene.store(), scene.parts.logs.as_ref(), before).await?;
+    report::retired(&retired);
+    Ok(())
 }
 
 async fn sweep(scene: &Scene, executor: &dyn ContainerExecutor) -> Result<()> {

@@ -39,6 +39,10 @@ pub(crate) struct DispatchArgs {
     #[arg(long, value_name = "TIME", default_value = "7d")]
     pub(crate) lost_after: String,
 
+    /// Removes jobs that ended longer ago than this, with their logs; by default they are kept
+    #[arg(long, value_name = "TIME")]
+    pub(crate) retention: Option<String>,
+
     /// The installation that owns what is created; by default the database's own
     #[arg(long, value_name = "NAME")]
     pub(crate) owner: Option<String>,

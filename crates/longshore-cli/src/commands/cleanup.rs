@@ -1,9 +1,9 @@
 //! `longshore cleanup`: jobs that ended long ago, and what belongs to no job.
 
 use futures::TryStreamExt;
-use longshore::dispatcher::{find_leftovers, remove_leftover};
-use longshore::store::{JobQuery, JobStore, LogReference, LogStore};
-use longshore::{Error, ErrorKind, ExecutorType, HostName, JobId, JobStatus, LaunchToken, Owner, Result};
+use longshore::dispatcher::{find_leftovers, find_retired, remove_leftover, retire};
+use longshore::store::{JobStore, LogStore};
+use longshore::{Error, ErrorKind, ExecutorType, HostName, JobId, LaunchToken, Owner, Result, clock::earlier};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{fmt::Write, time::Duration};
@@ -21,13 +21,10 @@ use crate::{
 const JOBS: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long ago what lies on hosts must have been made, unless something else is said.
 const ORPHANS: Duration = Duration::from_secs(3600);
-/// How many jobs are removed in one go.
+/// How many attempts are asked about in one go.
 const PAGE: usize = 500;
 /// Not everything could be looked at or removed.
 const INCOMPLETE: u8 = 1;
-
-const ENDED: [JobStatus; 5] =
-    [JobStatus::Completed, JobStatus::Failed, JobStatus::TimedOut, JobStatus::Cancelled, JobStatus::Lost];
 
 /// What `longshore cleanup --json` prints.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -84,48 +81,25 @@ pub(crate) async fn cleanup(args: &CleanupArgs) -> Result<u8> {
     Ok(if result.failures.is_empty() { 0 } else { INCOMPLETE })
 }
 
-/// Removes jobs that ended long ago, and then their logs: a log without a job is an orphan, a job without its log a loss.
+/// Removes jobs that ended long ago, with their logs.
 async fn jobs(database: &Database, age: Duration, result: &mut CleanupResult) -> Result<()> {
     let store = database.store.as_ref();
-    let before = store.now().await?.checked_sub(age).unwrap_or(jiff::Timestamp::MIN);
-    let mut after = None;
-    loop {
-        let query = JobQuery::builder().statuses(ENDED).finished_before(before).maybe_after(after).limit(PAGE).build();
-        let page: Vec<JobId> = store.jobs(&query).await?.iter().map(longshore::store::JobRecord::id).collect();
-        let Some(last) = page.last() else { return Ok(()) };
-        after = Some(*last);
-        if result.dry_run {
+    let before = earlier(store.now().await?, age);
+    if result.dry_run {
+        while let Some(page) = Some(find_retired(store, before, result.jobs.last().copied()).await?)
+            && !page.is_empty()
+        {
             result.jobs.extend(page);
-            continue;
         }
-        let logs = logs_of(store, &page).await?;
-        let purged = store.purge(&page).await?;
-        for (job, reference) in logs.iter().filter(|(job, _)| purged.contains(job)) {
-            let removed = match database.logs() {
-                Ok(logs) => logs.remove(reference).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = removed {
-                let words = "cleanup --orphans removes it later";
-                result.failures.push(format!("a log of job {job} can't be removed ({}); {words}", error.chain()));
-            }
-        }
-        result.jobs.extend(purged);
+        return Ok(());
     }
-}
-
-/// The logs of jobs that are kept outside of the database.
-async fn logs_of(store: &dyn JobStore, jobs: &[JobId]) -> Result<Vec<(JobId, LogReference)>> {
-    let mut found = Vec::new();
-    for job in jobs {
-        let attempts = match store.attempts(*job).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            attempts => attempts?,
-        };
-        let logs = attempts.into_iter().filter_map(|attempt| attempt.outcome?.log);
-        found.extend(logs.filter(|log| matches!(log, LogReference::Stored { .. })).map(|log| (*job, log)));
+    let retired = retire(store, &database.logs()?, before).await?;
+    result.jobs = retired.jobs;
+    for (token, error) in &retired.failures {
+        let words = "cleanup --orphans removes it later";
+        result.failures.push(format!("the log of {token} can't be removed ({}); {words}", error.chain()));
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Removes what lies on hosts and among the logs and belongs to no job that is kept.

@@ -22,6 +22,7 @@ use crate::{
 /// When something is wrong with the options or the configuration, or the database can't be used.
 pub(crate) async fn dispatch(args: &DispatchArgs) -> Result<u8> {
     let lost_after = values::age(&args.lost_after)?;
+    let retention = args.retention.as_deref().map(values::age).transpose()?;
     let most = args.max_jobs.as_deref().map(values::count).transpose()?;
     let mut signals = Signals::install()?;
     if configuration::path(&args.configuration)?.is_some() {
@@ -36,6 +37,7 @@ pub(crate) async fn dispatch(args: &DispatchArgs) -> Result<u8> {
         .owner(owner.clone())
         .name(database::process("dispatch"))
         .lost_after(lost_after)
+        .maybe_retention(retention)
         .maybe_max_jobs(most.map(|most| most.get() as usize))
         .build();
     let dispatcher = Dispatcher::new(Parts {

@@ -9,6 +9,7 @@ mod idleness;
 mod panics;
 mod refusals;
 mod reloading;
+mod retention;
 mod service;
 mod stage;
 mod takeover;

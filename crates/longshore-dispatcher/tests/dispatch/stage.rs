@@ -20,6 +20,7 @@ pub(crate) struct Stage {
     pub(crate) logs: LogStore,
     pub(crate) providers: Vec<MockProvider>,
     pub(crate) lost_after: Duration,
+    pub(crate) retention: Option<Duration>,
     hosts: Vec<ExecutionHost>,
     /// What every executor is seen through.
     pub(crate) through: Through,
@@ -43,6 +44,7 @@ impl Stage {
             logs: LogStore::in_memory(),
             providers,
             lost_after,
+            retention: None,
             through: Box::new(|executor| Arc::new(executor)),
         }
     }
@@ -113,7 +115,11 @@ impl Stage {
             logs: Arc::new(self.logs.clone()),
             router: Arc::clone(router),
             clock: Arc::clone(clock),
-            settings: Settings::builder().owner("test".parse().unwrap()).lost_after(self.lost_after).build(),
+            settings: Settings::builder()
+                .owner("test".parse().unwrap())
+                .lost_after(self.lost_after)
+                .maybe_retention(self.retention)
+                .build(),
         })
     }
 

@@ -5,8 +5,8 @@ use bollard::{models::ContainerCreateBody, query_parameters::CreateContainerOpti
 use futures::StreamExt;
 use hyper::{Method, StatusCode};
 use longshore_core::{
-    Advice, CapturedLogs, Cause, CheckedJob, Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutionEvent,
-    ExecutionHandle, ExecutionStatus, JobStatus, JobTemplate, LaunchRequest, LaunchSearch, LaunchToken,
+    Advice, CapturedLogs, Cause, CheckedJob, Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, EventStream,
+    ExecutionEvent, ExecutionHandle, ExecutionStatus, JobStatus, JobTemplate, LaunchRequest, LaunchSearch, LaunchToken,
     LogCompleteness, LogDelivery, Measured, RunEvent, RunObserver, Runner, StopReason, StopRequest, SystemClock,
     follow_logs,
     layers::{TimeoutLayer, Timeouts},
@@ -232,6 +232,11 @@ fn is_of(event: &ExecutionEvent, token: LaunchToken) -> bool {
     matches!(event, ExecutionEvent::Changed { token: changed, .. } if *changed == token)
 }
 
+/// Waits for the next gap. Others' events, which the engine remembers, may come before it.
+async fn next_gap(events: &mut EventStream) {
+    while events.next().await.unwrap() != ExecutionEvent::Gap {}
+}
+
 async fn what_happened_just_before_a_subscription_is_told() {
     let bench = Bench::new().await;
     let handle = bench.launch(&["exit 0"]).await;
@@ -248,12 +253,10 @@ async fn an_event_stream_that_is_cut_delays_nothing() {
     let bench = Bench::new().await;
     let handle = bench.launch(&["forever"]).await;
     let mut events = bench.executor.events(&OWNER.parse().unwrap()).await.unwrap();
-    // What the engine remembers comes first.
-    assert!(events.next().await.is_some_and(|event| is_of(&event, handle.token)));
     bench.proxy.cut_all().await;
-    assert_eq!(events.next().await, Some(ExecutionEvent::Gap));
+    next_gap(&mut events).await;
     bench.proxy.wait_count(Method::GET, "/events", 2).await;
-    assert_eq!(events.next().await, Some(ExecutionEvent::Gap));
+    next_gap(&mut events).await;
     bench.direct.stop_job(&handle, &StopRequest::new(StopReason::Cancelled, Duration::ZERO)).await.unwrap();
     events.skip_while(|event| std::future::ready(!is_of(event, handle.token))).next().await.unwrap();
     bench.direct.cleanup(&handle).await.unwrap();
