@@ -3,6 +3,7 @@
 mod behaviour;
 mod changes;
 mod config;
+mod due;
 mod events;
 mod execution;
 mod executor;

@@ -30,7 +30,7 @@ pub(crate) fn search(
         return Ok(Found::NoProof("nothing can be proven here, as scripted"));
     }
     state.refresh_all(now);
-    let mut of_token = state.executions().filter(|execution| execution.request.token == request.token).peekable();
+    let mut of_token = state.of_token(request.token).peekable();
     let is_taken = of_token.peek().is_some();
     if let Some(execution) = of_token.find(|execution| execution.request.owner == request.owner) {
         let (id, created_at) = (execution.id.clone(), execution.script.created_at);

@@ -15,6 +15,7 @@ use std::{
 use crate::{
     changes::{Changes, Listener},
     config::{EventFaults, MockConfig},
+    due::Due,
     events::EventLog,
     execution::Execution,
     handles::Reference,
@@ -35,6 +36,9 @@ pub(crate) struct State {
     latest: Timestamp,
     next_number: u64,
     executions: BTreeMap<u64, Execution>,
+    of_tokens: BTreeSet<(LaunchToken, u64)>,
+    /// Before something happens to it next, an execution is as it was brought up to date last.
+    due: Due,
     records: BTreeMap<LaunchToken, Record>,
     launches: BTreeMap<LaunchToken, u32>,
     told: BTreeMap<JobId, Told>,
@@ -73,6 +77,8 @@ impl World {
             latest: made_at,
             next_number: 1,
             executions: BTreeMap::new(),
+            of_tokens: BTreeSet::new(),
+            due: Due::default(),
             records: BTreeMap::new(),
             launches: BTreeMap::new(),
             told: BTreeMap::new(),
@@ -194,6 +200,7 @@ impl State {
         let Some(number) = number_of(&execution.id) else { return };
         *self.launches.entry(token).or_default() += 1;
         self.records.insert(token, record);
+        self.of_tokens.insert((token, number));
         self.executions.insert(number, execution);
         self.refresh(number, now);
     }
@@ -209,19 +216,22 @@ impl State {
         for at in execution.untold(now) {
             self.events.tell(&execution.request.owner, execution.request.token, at, &self.faults);
         }
+        self.due.set(number, execution.next_change());
         Some(execution)
     }
 
     fn forget(&mut self, number: u64, now: Timestamp) {
-        if let Some(Execution { request, .. }) = self.executions.remove(&number) {
+        if let Some(execution) = self.executions.remove(&number) {
+            let request = &execution.request;
+            self.of_tokens.remove(&(request.token, number));
+            self.due.set(number, None);
             self.events.tell(&request.owner, request.token, now, &self.faults);
         }
     }
 
     /// Brings everything up to date.
     pub(crate) fn refresh_all(&mut self, now: Timestamp) {
-        let numbers: Vec<u64> = self.executions.keys().copied().collect();
-        for number in numbers {
+        for number in self.due.by(now) {
             self.refresh(number, now);
         }
     }
@@ -258,13 +268,20 @@ impl State {
     /// The latest execution of the token that is there.
     pub(crate) fn latest(&mut self, token: LaunchToken, now: Timestamp) -> Option<Reference> {
         self.refresh_all(now);
-        let latest = self.executions().filter(|execution| execution.request.token == token).last()?;
+        let latest = self.of_token(token).last()?;
         Some(Reference { id: latest.id.clone(), token, created_at: Some(latest.script.created_at) })
+    }
+
+    /// The executions of the token that are there, in the order of their creation, as they were brought up to date last.
+    pub(crate) fn of_token(&self, token: LaunchToken) -> impl DoubleEndedIterator<Item = &Execution> {
+        let numbers = self.of_tokens.range((token, 0)..=(token, u64::MAX));
+        numbers.filter_map(|(_, number)| self.executions.get(number))
     }
 
     /// When something happens next to any of the owner's executions.
     pub(crate) fn next_change(&self, owner: &Owner) -> Option<Timestamp> {
-        self.executions().filter(|it| it.request.owner == *owner).filter_map(Execution::next_change).min()
+        let is_theirs = |number: u64| self.executions.get(&number).is_some_and(|it| it.request.owner == *owner);
+        self.due.iter().find(|(_, number)| is_theirs(*number)).map(|(at, _)| at)
     }
 }
 
