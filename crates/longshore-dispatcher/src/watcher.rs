@@ -86,6 +86,8 @@ struct Watcher {
     host: HostName,
     requests: mpsc::UnboundedReceiver<Request>,
     watched: BTreeMap<LaunchToken, Watched>,
+    /// How many turns there were since those that nobody watches any more were looked for.
+    turns: usize,
     /// To be asked about now.
     dirty: BTreeSet<LaunchToken>,
     /// Being asked about. One that hangs holds up no other.
@@ -110,6 +112,7 @@ impl Watcher {
             host,
             requests,
             watched: BTreeMap::new(),
+            turns: 0,
             dirty: BTreeSet::new(),
             asking: FuturesUnordered::new(),
             asked: BTreeSet::new(),
@@ -154,6 +157,15 @@ impl Watcher {
         while let Ok(request) = self.requests.try_recv() {
             self.take(request);
         }
+        // Looked for once in as many turns as there are, so that a turn costs the same with any number.
+        self.turns += 1;
+        if self.turns >= self.watched.len() {
+            self.turns = 0;
+            self.forget_the_unwatched();
+        }
+    }
+
+    fn forget_the_unwatched(&mut self) {
         self.watched.retain(|_, watched| !watched.sight.is_closed());
         let watched = &self.watched;
         self.dirty.retain(|token| watched.contains_key(token));
@@ -186,7 +198,8 @@ impl Watcher {
     /// Asks about what may have changed, several questions at a time.
     fn ask(&mut self) {
         while self.asking.len() < QUESTIONS {
-            let fresh = self.dirty.iter().filter(|token| !self.asked.contains(token));
+            let is_watched = |token| self.watched.get(token).is_some_and(|watched| !watched.sight.is_closed());
+            let fresh = self.dirty.iter().filter(|token| !self.asked.contains(token) && is_watched(token));
             let tokens: Vec<LaunchToken> = fresh.take(BATCH).copied().collect();
             if tokens.is_empty() {
                 return;
