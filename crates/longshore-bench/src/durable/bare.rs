@@ -80,64 +80,67 @@ impl Bare {
         for (statements, texts) in steps {
             let mut transaction = connection.begin().await?;
             for statement in statements {
-                let query = sqlx::query(*statement).bind(&ids);
-                let query =
-                    (0..3).fold(query, |query, place| query.bind(texts.get(place).map_or("", |text| text.as_str())));
+                // As any client must, it sends each row's own text.
+                let column = |place: usize| texts.get(place).map_or_else(Vec::new, |text| vec![text.as_str(); size]);
+                let query = sqlx::query(*statement).bind(&ids).bind(column(0)).bind(column(1)).bind(column(2));
                 query.execute(&mut *transaction).await?;
             }
             let event = events.next().map_or("", String::as_str);
-            sqlx::query(EVENT).bind(&ids).bind(event).execute(&mut *transaction).await?;
+            sqlx::query(EVENT).bind(&ids).bind(vec![event; size]).execute(&mut *transaction).await?;
             transaction.commit().await?;
         }
         // The history of a job may have more than one event a step.
         for event in events {
-            sqlx::query(EVENT).bind(&ids).bind(event).execute(&mut *connection).await?;
+            sqlx::query(EVENT).bind(&ids).bind(vec![event; size]).execute(&mut *connection).await?;
         }
         Ok(())
     }
 }
 
-/// Each statement takes the ids, and up to three texts that are the same for all; those it has no use for it only names.
+/// Each statement takes the ids, and up to three columns of texts.
 macro_rules! statement {
-    ($($sql:literal)+) => { concat!("WITH unused AS (SELECT $2::text, $3::text, $4::text) ", $($sql, " "),+) };
+    ($($sql:literal)+) => {
+        concat!(
+            "WITH n AS (SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS n(id, a, b, c)) ",
+            $($sql, " "),+
+        )
+    };
 }
 
 const SUBMISSION: &str = statement!(
     "INSERT INTO longshore_submission (job, fingerprint, template, body)"
-    "SELECT id, decode(md5($2) || md5($3), 'hex'), 'bench', $2 FROM unnest($1::uuid[]) AS n(id)"
+    "SELECT id, decode(md5(a) || md5(b), 'hex'), 'bench', a FROM n"
 );
 const JOB: &str = statement!(
     "INSERT INTO longshore_job (id, status, open, submitted_at, place, line, attempts, cancelled, rest)"
-    "SELECT id, 0, true, 1760000000000000000, 1760000000000000000, '00000000-0000-0000-0000-000000000000', 0, false, $3"
-    "FROM unnest($1::uuid[]) AS n(id)"
+    "SELECT id, 0, true, 1760000000000000000, 1760000000000000000, '00000000-0000-0000-0000-000000000000', 0, false, b"
+    "FROM n"
 );
 const CLAIM: &str = statement!(
-    "UPDATE longshore_job j SET status = 1, line = NULL, attempts = 1, host = 'bench', executor = 'mock', rest = $2"
-    "FROM unnest($1::uuid[]) AS n(id) WHERE j.id = n.id"
+    "UPDATE longshore_job j SET status = 1, line = NULL, attempts = 1, host = 'bench', executor = 'mock', rest = a"
+    "FROM n WHERE j.id = n.id"
 );
-const INTENT: &str = statement!(
-    "INSERT INTO longshore_intent (job, number, request, decision)"
-    "SELECT id, 1, $3, $4 FROM unnest($1::uuid[]) AS n(id)"
-);
+const INTENT: &str =
+    statement!("INSERT INTO longshore_intent (job, number, request, decision) SELECT id, 1, b, c FROM n");
 const ATTEMPT: &str = statement!(
     "INSERT INTO longshore_attempt (job, number, state, open, session, host, created_at)"
-    "SELECT id, 1, 0, true, '00000000-0000-0000-0000-000000000001', 'bench', 1760000000000000000"
-    "FROM unnest($1::uuid[]) AS n(id)"
+    "SELECT id, 1, 0, true, '00000000-0000-0000-0000-000000000001', 'bench', 1760000000000000000 FROM n"
 );
 const LAUNCHED: &str = statement!(
-    "UPDATE longshore_attempt a SET state = 1, launched_at = 1760000000000000000, handle = $2"
-    "FROM unnest($1::uuid[]) AS n(id) WHERE a.job = n.id AND a.number = 1"
+    "UPDATE longshore_attempt t SET state = 1, launched_at = 1760000000000000000, handle = a"
+    "FROM n WHERE t.job = n.id AND t.number = 1"
 );
 const ENDED: &str = statement!(
-    "UPDATE longshore_attempt a SET state = 2, ended_at = 1760000000000000000, outcome = $2"
-    "FROM unnest($1::uuid[]) AS n(id) WHERE a.job = n.id AND a.number = 1"
+    "UPDATE longshore_attempt t SET state = 2, ended_at = 1760000000000000000, outcome = a"
+    "FROM n WHERE t.job = n.id AND t.number = 1"
 );
 const FINISHED: &str = statement!(
-    "UPDATE longshore_job j SET status = 3, open = false, finished_at = 1760000000000000000, exit_code = 0, rest = $3"
-    "FROM unnest($1::uuid[]) AS n(id) WHERE j.id = n.id"
+    "UPDATE longshore_job j SET status = 3, open = false, finished_at = 1760000000000000000, exit_code = 0, rest = b"
+    "FROM n WHERE j.id = n.id"
 );
 const CLOSED: &str = statement!(
-    "UPDATE longshore_attempt a SET state = 3, open = false, session = NULL, closed_at = 1760000000000000000"
-    "FROM unnest($1::uuid[]) AS n(id) WHERE a.job = n.id AND a.number = 1"
+    "UPDATE longshore_attempt t SET state = 3, open = false, session = NULL, closed_at = 1760000000000000000"
+    "FROM n WHERE t.job = n.id AND t.number = 1"
 );
-const EVENT: &str = "INSERT INTO longshore_event (job, body) SELECT id, $2 FROM unnest($1::uuid[]) AS n(id)";
+const EVENT: &str =
+    "INSERT INTO longshore_event (job, body) SELECT id, body FROM unnest($1::uuid[], $2::text[]) AS n(id, body)";
