@@ -1,6 +1,6 @@
 //! What is told to whoever reads the program's log.
 
-use longshore_core::{Error, HostName};
+use longshore_core::{Error, HostName, LaunchToken};
 use longshore_store::{Change, SessionId};
 
 use crate::Retired;
@@ -50,7 +50,9 @@ pub(crate) fn retired(retired: &Retired) {
     if !retired.jobs.is_empty() {
         tracing::info!(jobs = retired.jobs.len(), "removed old jobs");
     }
-    for (token, error) in &retired.failures {
-        tracing::warn!(%token, error = %error.chain(), "the log of a removed job can't be removed; a sweep finds it");
-    }
+    retired.failures.iter().for_each(|(token, error)| log_left(*token, error));
+}
+
+fn log_left(token: LaunchToken, error: &Error) {
+    tracing::warn!(%token, error = %error.chain(), "the log of a removed job can't be removed; a sweep finds it");
 }
