@@ -88,11 +88,12 @@ struct Watcher {
     watched: BTreeMap<LaunchToken, Watched>,
     /// How many turns there were since those that nobody watches any more were looked for.
     turns: usize,
-    /// To be asked about now.
+    /// To be asked about now; none of them is being asked about.
     dirty: BTreeSet<LaunchToken>,
     /// Being asked about. One that hangs holds up no other.
     asking: FuturesUnordered<BoxFuture<'static, Answers>>,
-    asked: BTreeSet<LaunchToken>,
+    /// What is being asked about, and whether something happened to it since, so that it is to be asked about again.
+    asked: BTreeMap<LaunchToken, bool>,
     /// To be asked about again after a pause.
     silent: BTreeSet<LaunchToken>,
     pause: Duration,
@@ -115,7 +116,7 @@ impl Watcher {
             turns: 0,
             dirty: BTreeSet::new(),
             asking: FuturesUnordered::new(),
-            asked: BTreeSet::new(),
+            asked: BTreeMap::new(),
             silent: BTreeSet::new(),
             pause: FIRST_PAUSE,
             rest: None,
@@ -173,8 +174,21 @@ impl Watcher {
     }
 
     fn take(&mut self, Request { handle, sight }: Request) {
-        self.dirty.insert(handle.token);
+        self.doubt(handle.token);
         self.watched.insert(handle.token, Watched { handle, sight });
+    }
+
+    /// What is known of it may be old: it is asked about, and where it is being asked about, once more after that.
+    fn doubt(&mut self, token: LaunchToken) {
+        match self.asked.get_mut(&token) {
+            Some(again) => *again = true,
+            None => drop(self.dirty.insert(token)),
+        }
+    }
+
+    fn doubt_all(&mut self) {
+        let tokens: Vec<_> = self.watched.keys().copied().collect();
+        tokens.into_iter().for_each(|token| self.doubt(token));
     }
 
     async fn subscribe(&mut self) {
@@ -184,7 +198,7 @@ impl Watcher {
         }
         self.start_round();
         // What changed before the subscription nobody will tell.
-        self.dirty.extend(self.watched.keys());
+        self.doubt_all();
     }
 
     fn start_round(&mut self) {
@@ -198,18 +212,12 @@ impl Watcher {
     /// Asks about what may have changed, several questions at a time.
     fn ask(&mut self) {
         while self.asking.len() < QUESTIONS {
-            let is_watched = |token| self.watched.get(token).is_some_and(|watched| !watched.sight.is_closed());
-            let fresh = self.dirty.iter().filter(|token| !self.asked.contains(token) && is_watched(token));
-            let tokens: Vec<LaunchToken> = fresh.take(BATCH).copied().collect();
-            if tokens.is_empty() {
+            let handles = self.next_doubtful();
+            if handles.is_empty() {
                 return;
             }
-            let handles = tokens.iter().filter_map(|it| self.watched.get(it)).map(|it| it.handle.clone());
-            let handles: Vec<ExecutionHandle> = handles.collect();
-            for token in &tokens {
-                self.dirty.remove(token);
-                self.asked.insert(*token);
-            }
+            let tokens: Vec<LaunchToken> = handles.iter().map(|handle| handle.token).collect();
+            self.asked.extend(tokens.iter().map(|token| (*token, false)));
             let executor = self.scene.executor(&self.host);
             self.asking.push(Box::pin(async move {
                 let answers = match executor {
@@ -219,6 +227,18 @@ impl Watcher {
                 (tokens, answers)
             }));
         }
+    }
+
+    /// What the next question is about.
+    fn next_doubtful(&mut self) -> Vec<ExecutionHandle> {
+        let mut handles = Vec::new();
+        while handles.len() < BATCH
+            && let Some(token) = self.dirty.pop_first()
+        {
+            let watched = self.watched.get(&token).filter(|watched| !watched.sight.is_closed());
+            handles.extend(watched.map(|watched| watched.handle.clone()));
+        }
+        handles
     }
 
     /// Waits for whatever comes first, and takes it in.
@@ -234,11 +254,11 @@ impl Watcher {
             event = events.next() => self.take_event(event),
             () = rest => {
                 self.rest = None;
-                self.dirty.append(&mut self.silent);
+                std::mem::take(&mut self.silent).into_iter().for_each(|token| self.doubt(token));
             }
             () = &mut self.round => {
                 self.start_round();
-                self.dirty.extend(self.watched.keys());
+                self.doubt_all();
             }
         }
     }
@@ -248,10 +268,10 @@ impl Watcher {
         loop {
             match next {
                 Some(ExecutionEvent::Changed { token, .. }) if self.watched.contains_key(&token) => {
-                    self.dirty.insert(token);
+                    self.doubt(token);
                 }
                 Some(ExecutionEvent::Changed { .. }) => {}
-                Some(_) => self.dirty.extend(self.watched.keys()),
+                Some(_) => self.doubt_all(),
                 None => {
                     self.events = None;
                     self.subscribe = true;
@@ -267,7 +287,9 @@ impl Watcher {
     fn take_answers(&mut self, (tokens, answers): Answers) {
         let mut answered = false;
         for (token, answer) in tokens.into_iter().zip(answers) {
-            self.asked.remove(&token);
+            if self.asked.remove(&token) == Some(true) {
+                self.dirty.insert(token);
+            }
             match answer {
                 Ok(status) => {
                     answered = true;
