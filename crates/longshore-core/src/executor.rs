@@ -172,6 +172,7 @@ pub trait ContainerExecutor: fmt::Debug + Send + Sync {
 
     /// News of the owner's executions, from now on.
     ///
+    /// - What an event tells of, both kinds of status show by the time that it is heard.
     /// - May double, delay and re-order; what it can't vouch for it says as [`ExecutionEvent::Gap`], and the
     ///   listener asks again. Never ends by itself: while the provider can't be reached there is a gap.
     ///

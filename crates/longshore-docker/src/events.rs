@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{broadcast, watch},
+    sync::{Semaphore, broadcast, watch},
     task::JoinHandle,
 };
 
@@ -29,6 +29,8 @@ const BEHIND: usize = 1024;
 const PAUSE: Duration = Duration::from_millis(500);
 /// How far back the engine's own clock may be, for nothing to be missed at the beginning of a subscription.
 const SKEW: Duration = Duration::from_secs(300);
+/// How many containers that have ended are inspected at one time, at most.
+const INSPECTIONS: usize = 16;
 /// How long a new listener waits for the first subscription.
 const SUBSCRIBE: Duration = Duration::from_secs(5);
 
@@ -116,7 +118,7 @@ async fn run(
                 if std::mem::replace(&mut missed, true) {
                     let _ = news.send(News { owner: None, event: ExecutionEvent::Gap });
                 }
-                forward(response.into_body(), &host, &news).await
+                forward(response.into_body(), &engine, &host, &news).await
             }
             Err(error) => Err(error),
         };
@@ -139,7 +141,15 @@ fn filters(of_this_host: &str) -> HashMap<&'static str, Vec<&str>> {
     ])
 }
 
-async fn forward(mut body: Incoming, host: &HostName, news: &broadcast::Sender<News>) -> Result<()> {
+/// Passes on what the engine tells. It tells of an end some milliseconds before its lists show it; only an inspection waits
+/// for that.
+async fn forward(
+    mut body: Incoming,
+    engine: &SharedEngine,
+    host: &HostName,
+    news: &broadcast::Sender<News>,
+) -> Result<()> {
+    let places = Arc::new(Semaphore::new(INSPECTIONS));
     let mut buffer = Vec::new();
     while let Some(part) = body.frame().await {
         let part =
@@ -147,18 +157,27 @@ async fn forward(mut body: Incoming, host: &HostName, news: &broadcast::Sender<N
         buffer.extend_from_slice(part.data_ref().map_or(&[], |data| data));
         while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = buffer.drain(..=end).collect();
-            if let Some(item) = read(&line, host) {
-                let _ = news.send(item);
+            let Some((item, container)) = read(&line, host) else { continue };
+            let (engine, news, places) = (engine.clone(), news.clone(), Arc::clone(&places));
+            match container {
+                Some(ended) => drop(tokio::spawn(async move {
+                    let _place = places.acquire().await;
+                    // Whatever the answer, it comes after the lists have been brought up to date.
+                    let _ = engine.inspect(&ended).await;
+                    let _ = news.send(item);
+                })),
+                None => drop(news.send(item)),
             }
         }
     }
     Ok(())
 }
 
-/// An event of a container of ours on this host; anything else is nothing to us.
-fn read(line: &[u8], host: &HostName) -> Option<News> {
+/// An event of a container of ours on this host, and the container where it has ended; anything else is nothing to us.
+fn read(line: &[u8], host: &HostName) -> Option<(News, Option<String>)> {
     let message: answers::Event = serde_json::from_slice(line).ok()?;
     let identity = Identity::read(&message.actor.attributes, host)?;
     let at = message.time_nano.and_then(|nanos| Timestamp::from_nanosecond(i128::from(nanos)).ok());
-    Some(News { owner: Some(identity.owner), event: ExecutionEvent::Changed { token: identity.token, at } })
+    let ended = matches!(message.action.as_str(), "die" | "died").then_some(message.actor.id);
+    Some((News { owner: Some(identity.owner), event: ExecutionEvent::Changed { token: identity.token, at } }, ended))
 }

@@ -1,6 +1,7 @@
 //! The executor: the contract, in the engine's terms.
 
 use async_trait::async_trait;
+use futures::future::join_all;
 use longshore_core::{
     Allow, Capabilities, Capability, CheckedJob, ContainerExecutor, Error, ErrorKind, EventStream, ExecutionHandle,
     ExecutionHost, ExecutionStatus, ExecutorContext, ExecutorType, Harvest, Health, HostFacts, HostName,
@@ -36,6 +37,9 @@ use crate::{
 
 /// How long a harvest waits for the end of a log whose container has ended.
 const LOG_DRAIN: Duration = Duration::from_secs(60);
+
+/// How many executions at most are each looked at rather than listed.
+const FEW: usize = 4;
 
 /// Runs jobs as containers of one Docker Engine, or of Podman's service.
 #[derive(Debug)]
@@ -266,8 +270,12 @@ impl ContainerExecutor for DockerExecutor {
         }
     }
 
-    /// One list for all; only those that have ended are then looked at one by one, once.
+    /// One list for all; only those that have ended are then looked at one by one, once. A few are looked at at once, which
+    /// costs the same however many containers there are.
     async fn check_statuses(&self, handles: &[ExecutionHandle]) -> Vec<Result<ExecutionStatus>> {
+        if handles.len() <= FEW {
+            return join_all(handles.iter().map(|handle| self.check_status(handle))).await;
+        }
         let listed = match self.engine.list(labels::TOKEN).await {
             Ok(listed) => listed,
             Err(error) => return handles.iter().map(|_| Err(error.repeated())).collect(),

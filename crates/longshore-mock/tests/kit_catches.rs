@@ -167,6 +167,7 @@ catches! {
     spoilt: FailsTheWholeBatch in "batches::a_bad_handle_spoils_only_its_own_answer" says "in its place";
     shown: ShowsOthersThings in "owners::an_owner_sees_only_its_own" says "what the owner has";
     deaf: EndsItsEvents in "events::an_end_is_told_or_admitted_to_be_missed" says "never ends by itself";
+    late_lists: ListsEndsLate in "events::an_end_is_told_or_admitted_to_be_missed" says "no news of a change";
     written_down: WritesSecretsDown in "secrets::a_file_reaches_the_job_and_nobody_else" says "the stored handle";
     traced: TracesSecrets in "secrets::a_variable_reaches_the_job_and_nobody_else" says "the traces";
     unproven: DeclaresWhatItCanNotProve in "images::from_a_docker_archive" says "has no image to prove it";

@@ -73,6 +73,8 @@ pub(crate) struct Event {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct Actor {
+    #[serde(rename = "ID")]
+    pub(crate) id: String,
     #[serde(deserialize_with = "null_is_empty")]
     pub(crate) attributes: Labels,
 }

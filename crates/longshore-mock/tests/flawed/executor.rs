@@ -132,6 +132,9 @@ impl ContainerExecutor for Flawed {
         let is_spoilt = self.is(Flaw::FailsTheWholeBatch) && answers.iter().any(Result::is_err);
         match self.flaw {
             Flaw::ShufflesTheBatch => answers.reverse(),
+            Flaw::ListsEndsLate => {
+                handles.iter().zip(&mut answers).for_each(|(handle, answer)| self.hold_back(handle, answer));
+            }
             _ if is_spoilt => answers.fill_with(|| Err(Error::new(ErrorKind::Invalid, "a bad handle"))),
             _ => {}
         }

@@ -114,6 +114,8 @@ pub(crate) enum Flaw {
     ForgetsOlderHandles,
     /// A batch is answered in another order.
     ShufflesTheBatch,
+    /// A batch shows an end later than an event tells of it.
+    ListsEndsLate,
     /// One bad handle spoils the answers about all.
     FailsTheWholeBatch,
     /// An owner is shown what others have.
