@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use longshore_core::{
     HostName, LaunchRequest, Owner,
-    price::{Estimate, Money, PriceBook},
+    price::{Money, PriceBook},
     route::{BudgetName, RejectionKind, Route, RouteOutcome, RouteRequest, RoutingSnapshot},
 };
 use longshore_store::{Charge, InUse, Intent, JobRecord, Pause, Placement, Placer, WaitingFor};
@@ -75,7 +75,10 @@ impl RouterPlacer {
         // With what each host has against it, such as who has paused it and why.
         let told = route.decision.error().map(|error| error.message().to_owned());
         match &route.decision.outcome {
-            RouteOutcome::Chosen { estimate, .. } => self.launch(job, &route, estimate, snapshot),
+            RouteOutcome::Chosen { estimate, .. } => {
+                let cost = estimate.cost().ok().cloned();
+                self.launch(job, route, cost.as_ref(), snapshot)
+            }
             RouteOutcome::NotNow { reason, ask_again_at } => {
                 let waiting_for = self.waiting_for(job, &route, *ask_again_at);
                 (Placement::Wait { reason: told.unwrap_or_else(|| reason.clone()), waiting_for }, Vec::new())
@@ -99,22 +102,21 @@ impl RouterPlacer {
     fn launch(
         &self,
         job: &JobRecord,
-        route: &Route,
-        estimate: &Estimate,
+        route: Route,
+        cost: Option<&Money>,
         snapshot: &RoutingSnapshot,
     ) -> (Placement, Vec<Charge>) {
-        let Some(plan) = route.plan.clone() else { return (Placement::Leave, Vec::new()) };
+        let Some(plan) = route.plan else { return (Placement::Leave, Vec::new()) };
         let attempt = job.attempts + 1;
         let owner = self.owner.clone();
         let mut request = LaunchRequest::new(job.job(), attempt, plan, owner, self.now, self.launch_window);
         request.deadline = longshore_core::clock::later(self.own_now, self.launch_window);
-        let cost = estimate.cost().ok();
         let charged = route.budgets.iter().filter_map(|name| {
             let budget = snapshot.table().budgets().iter().find(|budget| budget.name == *name)?;
             Some(Charge::new(name.clone(), budget.period.began(self.now), cost?.clone()))
         });
         let charges: Vec<Charge> = charged.collect();
-        let intent = Intent::new(request, route.decision.clone(), charges.clone());
+        let intent = Intent::new(request, route.decision, charges.clone());
         (Placement::Launch(Box::new(intent)), charges)
     }
 

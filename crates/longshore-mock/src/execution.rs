@@ -6,7 +6,7 @@ use longshore_core::{
     StopRequest,
     clock::{earlier, later},
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     behaviour::Behaviour,
@@ -62,7 +62,7 @@ pub(crate) struct Look {
 /// One execution at the provider.
 pub(crate) struct Execution {
     pub(crate) id: String,
-    pub(crate) request: LaunchRequest,
+    pub(crate) request: Arc<LaunchRequest>,
     pub(crate) script: Script,
     pub(crate) log_cap: ByteSize,
     timeline: Timeline,
@@ -75,7 +75,13 @@ pub(crate) struct Execution {
 }
 
 impl Execution {
-    pub(crate) fn new(id: String, request: LaunchRequest, script: Script, log_cap: ByteSize, process: Process) -> Self {
+    pub(crate) fn new(
+        id: String,
+        request: Arc<LaunchRequest>,
+        script: Script,
+        log_cap: ByteSize,
+        process: Process,
+    ) -> Self {
         let mut timeline = Timeline::new(process);
         if let Some(interruption) = script.interruption {
             timeline.add(interruption);

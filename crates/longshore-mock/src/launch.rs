@@ -6,6 +6,7 @@ use longshore_core::{
     Advice, Error, ErrorKind, JobTemplate, LaunchIdempotency, LaunchRequest, MountSource, Result, SecurityProfile,
     clock::later,
 };
+use std::sync::Arc;
 
 use crate::{
     behaviour::{Behaviour, Loss, Refusal},
@@ -80,7 +81,7 @@ impl Launch<'_> {
         match self.config.launch {
             LaunchIdempotency::BestEffort => Ok(None),
             LaunchIdempotency::ByToken { window } if now >= later(record.created_at, window) => Ok(None),
-            LaunchIdempotency::ByToken { .. } if record.request != *self.request => {
+            LaunchIdempotency::ByToken { .. } if *record.request != *self.request => {
                 Err(conflict("the token was used before for another request; use a new attempt"))
             }
             LaunchIdempotency::ByToken { .. } => Ok(Some(launched)),
@@ -102,8 +103,9 @@ impl Launch<'_> {
         let script = Script::new(self.behaviour, now);
         let process = self.process(&id, script.starts_at)?;
         let log_cap = template.log_cap.unwrap_or(self.config.log_cap);
-        let execution = Execution::new(id.clone(), self.request.clone(), script, log_cap, process);
-        state.add(execution, Record { id: id.clone(), created_at: now, request: self.request.clone() }, now);
+        let request = Arc::new(self.request.clone());
+        let execution = Execution::new(id.clone(), Arc::clone(&request), script, log_cap, process);
+        state.add(execution, Record { id: id.clone(), created_at: now, request }, now);
         Ok(Launched { id, created_at: now, is_answer_lost: false })
     }
 

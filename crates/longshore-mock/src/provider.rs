@@ -190,7 +190,7 @@ impl MockProvider {
         self.world.view(|state: &mut State, now| {
             state.refresh_all(now);
             let fitting = state.executions().filter(|execution| fits(execution.stage(now)));
-            fitting.map(|execution| execution.request.clone()).collect()
+            fitting.map(|execution| execution.request.as_ref().clone()).collect()
         })
     }
 }

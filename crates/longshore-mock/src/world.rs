@@ -53,7 +53,7 @@ pub(crate) struct State {
 pub(crate) struct Record {
     pub(crate) id: String,
     pub(crate) created_at: Timestamp,
-    pub(crate) request: LaunchRequest,
+    pub(crate) request: Arc<LaunchRequest>,
 }
 
 /// How often the launches of a job have met what is scripted for the first of them.

@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use longshore_core::{ExecutionHandle, HostName, JobStatus, LaunchRequest, LaunchToken};
+use std::sync::Arc;
 
 use crate::{AttemptRecord, AttemptState, Charge, Outcome, SessionId, WaitingFor};
 
@@ -18,20 +19,20 @@ pub struct Change {
     pub what: What,
 }
 
-/// What happened.
+/// What happened. Clones share what is large.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum What {
     /// Its preparation took long: the request has a new deadline, and nothing was sent yet.
-    Renewed(Box<LaunchRequest>),
+    Renewed(Arc<LaunchRequest>),
     /// It was launched.
-    Launched(Box<ExecutionHandle>),
+    Launched(Arc<ExecutionHandle>),
     /// It was seen to run.
     Started,
     /// It ended, or was refused or lost; its log is kept already.
     Ended {
         /// What became of it.
-        outcome: Box<Outcome>,
+        outcome: Arc<Outcome>,
         /// What it counts on budgets from now on.
         charges: Vec<Charge>,
         /// What becomes of the job.

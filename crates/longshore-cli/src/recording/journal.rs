@@ -121,7 +121,7 @@ impl Journal {
     /// It was launched. Nobody waits for that to be stored: should this program die now, it is found by its token.
     pub(super) fn launched(&self, handle: &ExecutionHandle) {
         if !std::mem::replace(&mut self.state().launched, true) {
-            self.hand_in(handle.token, What::Launched(Box::new(handle.clone())));
+            self.hand_in(handle.token, What::Launched(Arc::new(handle.clone())));
         }
     }
 
@@ -214,7 +214,7 @@ impl Journal {
 
     async fn store_end(&self, token: LaunchToken, outcome: Outcome, closed: bool) {
         let next = Next::Finish(outcome.status);
-        let what = What::Ended { outcome: Box::new(outcome), charges: Vec::new(), next, closed };
+        let what = What::Ended { outcome: Arc::new(outcome), charges: Vec::new(), next, closed };
         let stored = match timeout(PATIENCE, self.hand_in(token, what)).await {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(error))) if error.kind() == ErrorKind::LeaseLost => {

@@ -6,7 +6,7 @@ use longshore_core::{
     clock::{later, since},
 };
 use longshore_store::{Next, Outcome, WaitingFor, What};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{Driver, FIRST_PAUSE, LONGEST_PAUSE, Leave, Silence, Step, refusal};
 use crate::scene::planted;
@@ -72,7 +72,7 @@ impl Driver {
     async fn launched(&mut self, handle: ExecutionHandle) -> Step {
         self.heard();
         self.scene.router().succeeded(&handle.host);
-        self.record(What::Launched(Box::new(handle))).await
+        self.record(What::Launched(Arc::new(handle))).await
     }
 
     async fn unprovable(&mut self, reason: String) -> Step {
@@ -131,7 +131,7 @@ impl Driver {
             window,
         );
         renewed.deadline = later(own_now, window);
-        self.record(What::Renewed(Box::new(renewed))).await
+        self.record(What::Renewed(Arc::new(renewed))).await
     }
 
     /// Sends it. While it is refused as something that may pass soon it is sent again, until its deadline. A launch that has

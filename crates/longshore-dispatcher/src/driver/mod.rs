@@ -55,11 +55,12 @@ pub(crate) fn drive(scene: &Arc<Scene>, held: Held, knowledge: Knowledge) {
     let was_another_s = scene.had_broken(token) || was_another_s;
     let mut driver = Driver {
         scene: Arc::clone(scene),
-        held,
+        held: Box::new(held),
         seat,
         pause: FIRST_PAUSE,
         silent_since: None,
         unproven: was_another_s,
+        untidy: was_another_s,
         unquiet: None,
     };
     if was_another_s {
@@ -71,7 +72,7 @@ pub(crate) fn drive(scene: &Arc<Scene>, held: Held, knowledge: Knowledge) {
 
 struct Driver {
     scene: Arc<Scene>,
-    held: Held,
+    held: Box<Held>,
     seat: Seat,
     /// The pause before the next question to a provider that does not answer.
     pause: Duration,
@@ -79,6 +80,8 @@ struct Driver {
     silent_since: Option<Timestamp>,
     /// Whether it may have been launched, so that looking comes before anything else.
     unproven: bool,
+    /// Whether something may be kept of its log that nobody refers to: somebody else may have saved it, or saving it failed.
+    untidy: bool,
     /// Ends when no launch can be on its way any more: neither one that a former holder sent, nor one of our own that was
     /// not answered. Measured from here on, and never by comparing clocks: theirs may be another, and any may jump.
     unquiet: Option<oneshot::Receiver<()>>,
@@ -114,7 +117,7 @@ impl Driver {
         loop {
             match self.scene.store().attempt(self.token()).await {
                 Ok(held) if held.attempt.session == Some(self.scene.session) => {
-                    self.held = held;
+                    *self.held = held;
                     return Ok(());
                 }
                 Err(error) if error.is_lost_contact() => self.rest().await,
@@ -146,7 +149,7 @@ impl Driver {
 
     /// Stores the outcome, and what becomes of the job.
     async fn end(&mut self, outcome: Outcome, charges: Vec<Charge>, next: Next, closed: bool) -> Step {
-        let outcome = Box::new(outcome);
+        let outcome = Arc::new(outcome);
         self.record(What::Ended { outcome, charges, next, closed }).await
     }
 

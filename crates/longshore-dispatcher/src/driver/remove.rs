@@ -45,10 +45,12 @@ impl Driver {
         }
     }
 
-    /// Removes what dead dispatchers have left of its log, and what is left of it at its provider.
+    /// Removes what dead dispatchers and failed attempts to save have left of its log, and what is left of it at its provider.
     async fn clear_all(&self) -> Result<Option<String>> {
-        let log = self.held.attempt.outcome.as_ref().and_then(|outcome| outcome.log.as_ref());
-        self.scene.parts.logs.keep_only(self.token(), log).await?;
+        if self.untidy {
+            let log = self.held.attempt.outcome.as_ref().and_then(|outcome| outcome.log.as_ref());
+            self.scene.parts.logs.keep_only(self.token(), log).await?;
+        }
         self.clear().await
     }
 

@@ -57,6 +57,7 @@ impl Driver {
             Ok(saved) => Some(saved),
             Err(error) => {
                 report::trouble(&error, "the log can't be had");
+                self.untidy = true;
                 None
             }
         };
@@ -83,6 +84,7 @@ impl Driver {
                     return Ok(answer);
                 }
             };
+            self.untidy = true;
             if self.bear_silence(&error).await? == Silence::TooLong {
                 return Ok(Err(error));
             }

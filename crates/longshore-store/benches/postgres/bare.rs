@@ -3,7 +3,10 @@
 use longshore_core::JobId;
 use longshore_store::{Actor, InUse, Intent, JobEvent, JobRecord, Outcome, Placement, Placer, SessionId, What};
 use sqlx::{Connection, Executor, PgConnection};
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -81,7 +84,7 @@ fn intent(job: JobRecord) -> Intent {
 
 fn outcome(token: longshore_core::LaunchToken) -> Outcome {
     match exited(token, 0, 2).what {
-        What::Ended { outcome, .. } => *outcome,
+        What::Ended { outcome, .. } => Arc::unwrap_or_clone(outcome),
         other => panic!("an end is {other:?}"),
     }
 }

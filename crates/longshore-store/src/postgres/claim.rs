@@ -38,8 +38,10 @@ impl Work for Claiming<'_> {
         sessions::alive(connection, self.claim.session).await?;
         one_at_a_time(connection).await?;
         wake_due(connection, self.claim.now).await?;
-        let in_use = self.in_use(connection).await?;
-        let jobs = self.first(connection, &in_use).await?;
+        let lines = lines(connection).await?;
+        // Where nobody waits, nobody has to know what is in use.
+        let in_use = if lines.is_empty() { InUse::default() } else { self.in_use(connection).await? };
+        let jobs = self.first(connection, lines, &in_use).await?;
         let placements = if jobs.is_empty() { Vec::new() } else { self.placer.place(&jobs, &in_use) };
         refusals::only_next_attempts(&jobs, &placements)?;
         let mut claimed = Claimed { looked_at: jobs.len(), ..Claimed::default() };
@@ -134,9 +136,14 @@ impl Claiming<'_> {
     }
 
     /// The jobs to be looked at, by their place in the queue: as many of each line as there is room for.
-    async fn first(&self, connection: &mut PgConnection, in_use: &InUse) -> Result<Vec<JobRecord>, Failure> {
+    async fn first(
+        &self,
+        connection: &mut PgConnection,
+        lines: Vec<Line>,
+        in_use: &InUse,
+    ) -> Result<Vec<JobRecord>, Failure> {
         let mut wanted: (Vec<Uuid>, Vec<i64>) = Default::default();
-        for (line, hosts) in lines(connection).await? {
+        for (line, hosts) in lines {
             let room = if hosts.is_empty() { self.claim.most } else { self.placer.room(&hosts, in_use) };
             let room = room.min(self.claim.most);
             if room > 0 {
@@ -176,8 +183,11 @@ fn readable(row: &sqlx::postgres::PgRow) -> Option<JobRecord> {
     }
 }
 
-/// The lines in which jobs wait, and the hosts for which they do. From one line to the next, however many wait in each.
-async fn lines(connection: &mut PgConnection) -> Result<Vec<(Uuid, BTreeSet<HostName>)>, Failure> {
+/// A line in which jobs wait, and the hosts for which they do.
+type Line = (Uuid, BTreeSet<HostName>);
+
+/// All of them: from one to the next, however many wait in each.
+async fn lines(connection: &mut PgConnection) -> Result<Vec<Line>, Failure> {
     let rows = sqlx::query(
         "WITH RECURSIVE lines AS (\
          (SELECT line FROM longshore_job WHERE line IS NOT NULL ORDER BY line LIMIT 1) \

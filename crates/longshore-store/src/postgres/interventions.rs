@@ -6,7 +6,7 @@ use sqlx::{Row, postgres::PgConnection};
 
 use super::{
     Failure, codec, news,
-    rows::{self, AttemptRow, JobRow, record_columns},
+    rows::{self, AttemptRow, JobRow, moving_columns, record_columns},
     schema::Installation,
     transact::Work,
     write::Writes,
@@ -88,7 +88,7 @@ impl Intervene<'_> {
         refusals::only_launched(record)?;
         let why = self.request.why.clone().unwrap_or_else(|| format!("settled by {}", self.request.by));
         let token = LaunchToken::new(self.job, record.attempts);
-        let attempt = lock_attempts(connection, &[token]).await?.pop();
+        let attempt = lock_attempt(connection, token).await?;
         if let Some(mut attempt) = attempt.filter(|attempt| attempt.state.takes_place()) {
             attempt.state = AttemptState::Ended;
             attempt.ended_at = Some(self.request.at);
@@ -136,22 +136,15 @@ fn finish(record: &mut JobRecord, status: JobStatus, reason: String, request: &R
     record.waiting_for = WaitingFor::NOTHING;
 }
 
-/// Attempts, which nobody else changes meanwhile; locked in one order, and after their jobs where those are locked too.
-pub(super) async fn lock_attempts(
-    connection: &mut PgConnection,
-    tokens: &[LaunchToken],
-) -> Result<Vec<AttemptRow>, Failure> {
-    let rows = sqlx::query(
-        "SELECT a.job, a.number, a.state, a.session, a.launched_at, a.started_at, a.ended_at, a.closed_at, a.charges \
-         FROM unnest($1::uuid[], $2::integer[]) AS t(job, number) \
-         JOIN longshore_attempt a ON a.job = t.job AND a.number = t.number \
-         ORDER BY a.job, a.number FOR NO KEY UPDATE OF a",
-    )
-    .bind(tokens.iter().map(|token| *token.job().as_uuid()).collect::<Vec<_>>())
-    .bind(tokens.iter().map(|token| codec::integer(token.attempt())).collect::<Vec<_>>())
-    .fetch_all(connection)
-    .await?;
-    rows.iter().map(AttemptRow::read).collect()
+/// An attempt, which nobody else changes meanwhile; locked after its job.
+async fn lock_attempt(connection: &mut PgConnection, token: LaunchToken) -> Result<Option<AttemptRow>, Failure> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        moving_columns!(),
+        " FROM longshore_attempt a WHERE a.job = $1 AND a.number = $2 FOR NO KEY UPDATE"
+    );
+    let row = sqlx::query(SQL).bind(token.job().as_uuid()).bind(codec::integer(token.attempt()));
+    row.fetch_optional(connection).await?.as_ref().map(AttemptRow::read).transpose()
 }
 
 pub(super) struct SetPause<'a> {

@@ -6,8 +6,8 @@ use sqlx::postgres::PgConnection;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Failure, codec, interventions, news, read,
-    rows::{AttemptRow, JobRow, job_columns},
+    Failure, codec, news, read,
+    rows::{AttemptRow, JobRow, job_columns, moving_columns},
     schema::Installation,
     sessions,
     transact::Work,
@@ -37,7 +37,7 @@ impl Work for Record<'_> {
                 Err(failure) => return Err(failure),
             });
         }
-        book.writes.flush(connection).await?;
+        book.flush(connection).await?;
         let queue = self.changes.iter().any(|change| matches!(change.what, What::Ended { .. }));
         news::send(connection, self.installation, News { queue, moves: true, ..News::default() }).await?;
         Ok(answers)
@@ -52,15 +52,23 @@ struct Book {
 }
 
 impl Book {
-    /// Locks jobs before attempts, and each in one order, so that nobody waits in a circle.
+    /// Locks jobs in one order, so that nobody waits in a circle. Attempts are not locked: hardly anybody else changes what
+    /// the session holds, and whoever does is noticed when they are written.
     async fn open(connection: &mut PgConnection, changes: &[Change]) -> Result<Self, Failure> {
         let moving = changes.iter().filter(|change| change.effect().job.is_some());
         let moving: BTreeSet<JobId> = moving.map(|change| change.token.job()).collect();
         let jobs = if moving.is_empty() { BTreeMap::new() } else { lock_jobs(connection, moving).await? };
         let tokens: BTreeSet<LaunchToken> = changes.iter().map(|change| change.token).collect();
-        let attempts = interventions::lock_attempts(connection, &tokens.into_iter().collect::<Vec<_>>()).await?;
-        let attempts = attempts.into_iter().map(|attempt| (attempt.token, attempt)).collect();
+        let attempts = read_attempts(connection, tokens).await?;
         Ok(Self { jobs, attempts, writes: Writes::default() })
+    }
+
+    /// Writes what was entered. From then on those rows are this transaction's.
+    async fn flush(&mut self, connection: &mut PgConnection) -> Result<(), Failure> {
+        for token in self.writes.attempts.keys() {
+            self.attempts.entry(*token).and_modify(|attempt| attempt.seen = None);
+        }
+        self.writes.flush(connection).await
     }
 
     /// Enters one change, or refuses it, which leaves everything as it was.
@@ -116,7 +124,7 @@ impl Book {
         if !perhaps {
             return Ok(false);
         }
-        self.writes.flush(connection).await?;
+        self.flush(connection).await?;
         let token = (vec![*change.token.job().as_uuid()], vec![codec::integer(change.token.attempt())]);
         let held = read::held_of(connection, token).await?.pop();
         Ok(held.is_some_and(|held| change.is_in(&held.attempt)))
@@ -129,7 +137,7 @@ impl Book {
         change: &Change,
         event: &JobEvent,
     ) -> Result<bool, Failure> {
-        self.writes.flush(connection).await?;
+        self.flush(connection).await?;
         let job = [*change.token.job().as_uuid()];
         Ok(read::events_of(connection, &job).await?.iter().any(|(_, told)| told == event))
     }
@@ -161,20 +169,19 @@ impl Book {
     ) -> Result<(), Failure> {
         attempt.state = state.unwrap_or(attempt.state);
         match &change.what {
-            What::Renewed(request) => return renew(connection, change.token, codec::json(request)?).await,
-            What::Noted(_) => return Ok(()),
+            What::Renewed(request) => renew(connection, change.token, codec::json(&**request)?).await?,
             What::Launched(handle) => {
-                attempt.handle = Some(codec::json(handle)?);
+                attempt.handle = Some(codec::json(&**handle)?);
                 attempt.launched_at = Some(change.at);
             }
             What::Started => attempt.started_at = Some(change.at),
             What::Ended { outcome, charges, .. } => {
-                attempt.outcome = Some(codec::json(outcome)?);
+                attempt.outcome = Some(codec::json(&**outcome)?);
                 attempt.ended_at = Some(change.at);
                 let before = std::mem::replace(&mut attempt.charges, charges.clone());
                 self.writes.charge(&before, charges);
             }
-            What::Closed => {}
+            What::Closed | What::Noted(_) => {}
         }
         if attempt.state == AttemptState::Closed {
             attempt.closed_at.get_or_insert(change.at);
@@ -195,6 +202,24 @@ async fn lock_jobs(connection: &mut PgConnection, jobs: BTreeSet<JobId>) -> Resu
     let ids: Vec<_> = jobs.iter().map(|job| *job.as_uuid()).collect();
     let rows = sqlx::query(SQL).bind(ids).fetch_all(connection).await?;
     rows.iter().map(|row| JobRow::read(row).map(|job| (job.id, job))).collect()
+}
+
+async fn read_attempts(
+    connection: &mut PgConnection,
+    tokens: BTreeSet<LaunchToken>,
+) -> Result<BTreeMap<LaunchToken, AttemptRow>, Failure> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        moving_columns!(),
+        " FROM unnest($1::uuid[], $2::integer[]) AS t(job, number) \
+         JOIN longshore_attempt a ON a.job = t.job AND a.number = t.number"
+    );
+    let rows = sqlx::query(SQL)
+        .bind(tokens.iter().map(|token| *token.job().as_uuid()).collect::<Vec<_>>())
+        .bind(tokens.iter().map(|token| codec::integer(token.attempt())).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(|row| AttemptRow::read(row).map(|attempt| (attempt.token, attempt))).collect()
 }
 
 async fn renew(connection: &mut PgConnection, token: LaunchToken, request: String) -> Result<(), Failure> {

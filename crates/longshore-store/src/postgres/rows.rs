@@ -28,6 +28,14 @@ macro_rules! record_columns {
     };
 }
 
+/// The columns of [`AttemptRow`]. A version is the transaction that wrote it.
+macro_rules! moving_columns {
+    () => {
+        "a.job, a.number, a.state, a.session, a.launched_at, a.started_at, a.ended_at, a.closed_at, a.charges, \
+         a.xmin::text AS seen"
+    };
+}
+
 /// The columns of a whole attempt.
 macro_rules! attempt_columns {
     () => {
@@ -36,7 +44,7 @@ macro_rules! attempt_columns {
     };
 }
 
-pub(super) use {attempt_columns, job_columns, record_columns};
+pub(super) use {attempt_columns, job_columns, moving_columns, record_columns};
 
 /// What of a job moves on.
 #[derive(Debug, Clone)]
@@ -196,9 +204,12 @@ pub(super) struct AttemptRow {
     pub(super) handle: Option<String>,
     /// The outcome as text, where it changes.
     pub(super) outcome: Option<String>,
+    /// The row's version that was read, where others may change it meanwhile: only that one is written over.
+    pub(super) seen: Option<String>,
 }
 
 impl AttemptRow {
+    /// Reads [`moving_columns!`].
     pub(super) fn read(row: &PgRow) -> Result<Self, super::Failure> {
         let token = codec::token(row.try_get("job")?, row.try_get("number")?);
         let charges: Option<&str> = row.try_get("charges")?;
@@ -213,6 +224,7 @@ impl AttemptRow {
             charges: charges.map(|text| codec::parsed(text, &of_attempt(token))).transpose()?.unwrap_or_default(),
             handle: None,
             outcome: None,
+            seen: row.try_get("seen")?,
         })
     }
 }

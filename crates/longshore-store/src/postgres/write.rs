@@ -165,6 +165,7 @@ struct AttemptColumns {
     charges: Vec<Option<String>>,
     handle: Vec<Option<String>>,
     outcome: Vec<Option<String>>,
+    seen: Vec<Option<String>>,
 }
 
 impl AttemptColumns {
@@ -183,6 +184,7 @@ impl AttemptColumns {
             columns.charges.push(charges_text(&attempt.charges)?);
             columns.handle.push(attempt.handle);
             columns.outcome.push(attempt.outcome);
+            columns.seen.push(attempt.seen);
         }
         Ok(columns)
     }
@@ -197,17 +199,18 @@ async fn update_attempts(
     attempts: impl Iterator<Item = AttemptRow>,
 ) -> Result<(), Failure> {
     let columns = AttemptColumns::of(attempts)?;
-    if columns.job.is_empty() {
+    let all = columns.job.len();
+    if all == 0 {
         return Ok(());
     }
-    sqlx::query(
+    let written = sqlx::query(
         "UPDATE longshore_attempt a SET state = n.state, open = n.open, session = n.session, launched_at = n.launched_at, \
          started_at = n.started_at, ended_at = n.ended_at, closed_at = n.closed_at, charges = n.charges, \
          handle = coalesce(n.handle, a.handle), outcome = coalesce(n.outcome, a.outcome) \
          FROM unnest($1::uuid[], $2::integer[], $3::smallint[], $4::boolean[], $5::uuid[], $6::bigint[], $7::bigint[], \
-         $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::text[]) AS n(job, number, state, open, session, \
-         launched_at, started_at, ended_at, closed_at, charges, handle, outcome) \
-         WHERE a.job = n.job AND a.number = n.number",
+         $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::text[], $13::text[]) AS n(job, number, state, open, \
+         session, launched_at, started_at, ended_at, closed_at, charges, handle, outcome, seen) \
+         WHERE a.job = n.job AND a.number = n.number AND (n.seen IS NULL OR a.xmin = n.seen::xid)",
     )
     .bind(columns.job)
     .bind(columns.number)
@@ -221,9 +224,14 @@ async fn update_attempts(
     .bind(columns.charges)
     .bind(columns.handle)
     .bind(columns.outcome)
+    .bind(columns.seen)
     .execute(connection)
     .await?;
-    Ok(())
+    if usize::try_from(written.rows_affected()).is_ok_and(|written| written == all) {
+        Ok(())
+    } else {
+        Err(Failure::Overtaken)
+    }
 }
 
 /// Inserts attempts with their intents. An attempt that is there already is a claim's mistake, and refused as a whole.
@@ -243,6 +251,7 @@ pub(super) async fn insert_attempts(connection: &mut PgConnection, attempts: &[&
             charges: attempt.charges.clone(),
             handle: attempt.handle.as_ref().map(codec::json).transpose()?,
             outcome: attempt.outcome.as_ref().map(codec::json).transpose()?,
+            seen: None,
         })
     };
     let rows = attempts.iter().copied().map(row).collect::<Result<Vec<_>>>()?;

@@ -22,9 +22,9 @@ pub(super) struct Prepared {
 impl Prepared {
     pub(super) fn new(change: Change) -> Result<Self> {
         let document = match &change.what {
-            What::Renewed(request) => Some(json(request)?),
-            What::Launched(handle) => Some(json(handle)?),
-            What::Ended { outcome, .. } => Some(json(outcome)?),
+            What::Renewed(request) => Some(json(&**request)?),
+            What::Launched(handle) => Some(json(&**handle)?),
+            What::Ended { outcome, .. } => Some(json(&**outcome)?),
             What::Started | What::Closed | What::Noted(_) => None,
         };
         Ok(Self { change, document })

@@ -8,11 +8,18 @@ use std::sync::Arc;
 use crate::{
     beside, cluster,
     desk::Desk,
-    number, open,
-    support::{Dispatcher, at, closed, exited, host, launched, request, requeued, started, submission, urgent},
+    number, open, run,
+    support::{
+        Dispatcher, at, closed, exited, host, kind, launched, request, requeued, started, submission, submit_named,
+        urgent,
+    },
+    until,
 };
 
-pub(crate) const TESTS: &[Test] = &tests![whatever_is_done_at_once_nobody_waits_in_a_circle];
+pub(crate) const TESTS: &[Test] = &tests![
+    whatever_is_done_at_once_nobody_waits_in_a_circle,
+    what_somebody_else_changes_meanwhile_is_not_written_over,
+];
 
 /// How often each of the four does everything.
 const ROUNDS: i64 = 60;
@@ -28,6 +35,26 @@ async fn whatever_is_done_at_once_nobody_waits_in_a_circle() {
     let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
     assert_eq!(number(&mut connection, deadlocks).await, 0, "{}", cluster::shared().unwrap().log());
     assert_eq!(stores[0].check().await.unwrap(), [""; 0]);
+}
+
+/// Attempts are read without a lock: somebody settles one after it was read, and before it is written.
+async fn what_somebody_else_changes_meanwhile_is_not_written_over() {
+    let url = cluster::shared().unwrap().database().await;
+    let store = open(&url).await;
+    submit_named(&store, "on-a").await;
+    let dispatcher = Dispatcher::new(&store).await;
+    let token = dispatcher.claim_one(1).await;
+    dispatcher.record(launched(token, 2)).await.unwrap();
+    let (mut other, mut observer) = (beside(&url).await, beside(&url).await);
+    run(&mut other, "BEGIN").await;
+    run(&mut other, "UPDATE longshore_attempt SET state = 2").await;
+    let recording = tokio::spawn(async move { dispatcher.record(started(token, 3)).await });
+    let waits = "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database() \
+                 AND wait_event_type = 'Lock' AND query LIKE 'UPDATE longshore_attempt%'";
+    until(&mut observer, waits).await;
+    run(&mut other, "COMMIT").await;
+    assert_eq!(kind(recording.await.unwrap()), ErrorKind::Conflict);
+    assert_eq!(number(&mut observer, "SELECT state::bigint FROM longshore_attempt").await, 2);
 }
 
 /// A conflict is an answer: somebody else was first.

@@ -65,7 +65,7 @@ pub(crate) fn handle(token: LaunchToken, host: &HostName) -> ExecutionHandle {
 }
 
 pub(crate) fn launched(token: LaunchToken, seconds: i64) -> Change {
-    Change::new(token, at(seconds), What::Launched(Box::new(handle(token, &host("a")))))
+    Change::new(token, at(seconds), What::Launched(Arc::new(handle(token, &host("a")))))
 }
 
 pub(crate) fn started(token: LaunchToken, seconds: i64) -> Change {
@@ -91,7 +91,7 @@ pub(crate) fn requeued(
 }
 
 pub(crate) fn ended(token: LaunchToken, outcome: Outcome, next: Next, seconds: i64) -> Change {
-    let what = What::Ended { outcome: Box::new(outcome), charges: Vec::new(), next, closed: false };
+    let what = What::Ended { outcome: Arc::new(outcome), charges: Vec::new(), next, closed: false };
     Change::new(token, at(seconds), what)
 }
 

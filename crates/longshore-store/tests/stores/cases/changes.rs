@@ -2,6 +2,7 @@
 
 use longshore_core::{ErrorKind, JobStatus};
 use longshore_store::{AttemptState, Change, Next, Outcome, WaitingFor, What};
+use std::sync::Arc;
 
 use crate::{
     desk::Desk,
@@ -36,7 +37,7 @@ pub(crate) async fn a_whole_life_is_kept(ground: Ground) {
 /// Everything that can happen to an attempt, in order, a full life.
 fn life(token: longshore_core::LaunchToken, renewed: longshore_core::LaunchRequest) -> Vec<Change> {
     vec![
-        Change::new(token, at(2), What::Renewed(Box::new(renewed))),
+        Change::new(token, at(2), What::Renewed(Arc::new(renewed))),
         launched(token, 3),
         started(token, 4),
         noted(token, "it is slow", 5),

@@ -154,7 +154,7 @@ async fn change(token: longshore_core::LaunchToken, happened: Happened, now: i64
             Ok(held) => {
                 let mut request = held.attempt.request;
                 request.deadline = moment(now + 30);
-                Change::new(token, moment(now), What::Renewed(Box::new(request)))
+                Change::new(token, moment(now), What::Renewed(Arc::new(request)))
             }
             Err(_) => noted(token, "nothing", now),
         },
