@@ -1,4 +1,4 @@
-//! Storing what happens, many changes at a time: while one batch is on its way, the next one gathers.
+//! Storing what happens, many changes at a time: while batches are on their way, the next ones gather.
 
 use longshore_core::{Clock, Error, ErrorKind, Result};
 use longshore_store::{Change, JobStore, SessionId};
@@ -9,6 +9,8 @@ use crate::report;
 
 /// How many changes one batch has at most.
 const BATCH: usize = 512;
+/// How many batches are on their way at one time: while one waits for the store's disk, the store works on the other.
+const LANES: usize = 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -16,9 +18,9 @@ type Entry = (Change, oneshot::Sender<Result<()>>);
 
 /// Stores changes on behalf of everybody in a session.
 #[derive(Debug, Clone)]
-pub(crate) struct Recorder(mpsc::UnboundedSender<Entry>);
+pub(crate) struct Recorder(Vec<mpsc::UnboundedSender<Entry>>);
 
-/// The recorder's other end.
+/// The other end of one of the recorder's lanes.
 #[derive(Debug)]
 pub(crate) struct Recording {
     entries: mpsc::UnboundedReceiver<Entry>,
@@ -28,16 +30,22 @@ pub(crate) struct Recording {
 }
 
 impl Recorder {
-    pub(crate) fn new(store: Arc<dyn JobStore>, clock: Arc<dyn Clock>, session: SessionId) -> (Self, Recording) {
-        let (sender, entries) = mpsc::unbounded_channel();
-        (Self(sender), Recording { entries, store, clock, session })
+    pub(crate) fn new(store: &Arc<dyn JobStore>, clock: &Arc<dyn Clock>, session: SessionId) -> (Self, Vec<Recording>) {
+        let lane = |_| {
+            let (sender, entries) = mpsc::unbounded_channel();
+            (sender, Recording { entries, store: Arc::clone(store), clock: Arc::clone(clock), session })
+        };
+        let (senders, recordings) = (0..LANES).map(lane).unzip();
+        (Self(senders), recordings)
     }
 
     /// Returns once the change is durable, however long the store can't be reached.
     pub(crate) async fn record(&self, change: Change) -> Result<()> {
         let (answer, answered) = oneshot::channel();
         let gone = || Error::new(ErrorKind::LeaseLost, "the session has ended");
-        self.0.send((change, answer)).map_err(|_| gone())?;
+        // One job's changes keep their order.
+        let lane = usize::from(change.token.job().as_uuid().as_bytes()[15]) % LANES;
+        self.0[lane].send((change, answer)).map_err(|_| gone())?;
         answered.await.unwrap_or_else(|_| Err(gone()))
     }
 }

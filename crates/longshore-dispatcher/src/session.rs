@@ -43,12 +43,12 @@ pub(crate) async fn run(
         return if error.kind() == ErrorKind::LeaseLost { Ok(End::Lost(error)) } else { Err(error) };
     }
     let time = tell_time(parts).await?;
-    let (recorder, recording) = Recorder::new(Arc::clone(&parts.store), Arc::clone(&parts.clock), session);
+    let (recorder, recordings) = Recorder::new(&parts.store, &parts.clock, session);
     let (tasks, handed_in) = mpsc::unbounded_channel();
     let (draining, is_draining) = watch::channel(false);
     let scene =
         Arc::new(Scene::new(parts.clone(), session, time, recorder, Tasks(tasks), is_draining, drain.subscribe()));
-    let mut services = services(&scene, recording, idle);
+    let mut services = services(&scene, recordings, idle);
     let end = tokio::select! {
         biased;
         ended = services.join_next() => lost(ended),
@@ -62,9 +62,11 @@ pub(crate) async fn run(
 }
 
 /// What works for as long as the session lasts.
-fn services(scene: &Arc<Scene>, recording: Recording, idle: &watch::Sender<bool>) -> JoinSet<Error> {
+fn services(scene: &Arc<Scene>, recordings: Vec<Recording>, idle: &watch::Sender<bool>) -> JoinSet<Error> {
     let mut services = JoinSet::new();
-    services.spawn(recording.run());
+    for recording in recordings {
+        services.spawn(recording.run());
+    }
     services.spawn(claims::run(Arc::clone(scene), idle.clone()));
     services.spawn(pulse::run(Arc::clone(scene)));
     services.spawn(hear_news(Arc::clone(scene)));
