@@ -17,6 +17,10 @@ use cases::{Bench, Finding};
 use clap::{Parser, ValueEnum};
 use raw::{Raw, Result};
 
+/// The program's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Case {
