@@ -15,10 +15,22 @@ const IMAGE: &str = "longshore.test/durable:1";
 pub(crate) struct Desk {
     pub(crate) home: TempDir,
     pub(crate) image: String,
+    /// As it is typed.
+    database: String,
 }
 
 impl Desk {
+    /// With a database in its home.
     pub(crate) fn new() -> Self {
+        Self::with(|home| home.join("jobs.db").to_str().unwrap().to_owned())
+    }
+
+    /// With a database that others may share.
+    pub(crate) fn over(database: &str) -> Self {
+        Self::with(|_| database.to_owned())
+    }
+
+    fn with(database: impl FnOnce(&Path) -> String) -> Self {
         let home = TempDir::new().unwrap();
         let archive = home.path().join("probe.tar");
         std::fs::write(&archive, longshore_probe::image_archive(IMAGE)).unwrap();
@@ -27,7 +39,7 @@ impl Desk {
             "[hosts.here]\nexecutor = \"embedded\"\ndefault = true\nallow = {{ image_folders = [\"{folder}\"] }}\n"
         );
         std::fs::write(home.path().join("longshore.toml"), config).unwrap();
-        Self { image: format!("docker-archive:{}", archive.display()), home }
+        Self { image: format!("docker-archive:{}", archive.display()), database: database(home.path()), home }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -41,13 +53,8 @@ impl Desk {
 
     /// `longshore WORDS…` over the desk's database and configuration.
     pub(crate) fn longshore(&self, words: &[&str]) -> Run<'static> {
-        Self::at(words, self.home.path())
-    }
-
-    /// The same over the database and the configuration in a home.
-    fn at(words: &[&str], home: &Path) -> Run<'static> {
-        let run = Run::new(words, home).env("LONGSHORE_CONFIG", home.join("longshore.toml"));
-        run.env("LONGSHORE_DATABASE", home.join("jobs.db")).env("USER", "ann")
+        let run = Run::new(words, self.home.path()).env("LONGSHORE_CONFIG", self.path("longshore.toml"));
+        run.env("LONGSHORE_DATABASE", &self.database).env("USER", "ann")
     }
 
     /// The same, to its end, which must be a good one; what it prints.

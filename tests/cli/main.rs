@@ -5,6 +5,9 @@
 
 mod bad_input;
 mod bench;
+#[path = "../../crates/longshore-store/tests/cluster/mod.rs"]
+#[expect(dead_code, reason = "shared with the tests of the store, which need more of it")]
+mod cluster;
 mod databases;
 mod desk;
 mod dispatching;
@@ -16,6 +19,7 @@ mod keep;
 mod options;
 mod output;
 mod plan;
+mod postgres;
 mod program;
 mod recorded;
 mod refusals;
@@ -31,7 +35,8 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let engine: Needs = || Box::pin(async { bench::engine().await.map(drop) });
     let nothing: Needs = || Box::pin(async { Ok(()) });
-    suite::main(&[
+    let postgres: Needs = || Box::pin(async { cluster::shared().map(drop) });
+    let code = suite::main(&[
         ("bad_input", nothing, bad_input::TESTS),
         ("databases", nothing, databases::TESTS),
         ("dispatching", nothing, dispatching::TESTS),
@@ -44,6 +49,7 @@ fn main() -> ExitCode {
         ("options", engine, options::TESTS),
         ("output", engine, output::TESTS),
         ("plan", engine, plan::TESTS),
+        ("postgres", postgres, postgres::TESTS),
         ("recorded", nothing, recorded::TESTS),
         ("refusals", engine, refusals::TESTS),
         ("routed", engine, routed::TESTS),
@@ -51,5 +57,7 @@ fn main() -> ExitCode {
         ("templates", nothing, templates::TESTS),
         ("terminal", engine, terminal::TESTS),
         ("variables", engine, variables::TESTS),
-    ])
+    ]);
+    cluster::stop_shared();
+    code
 }

@@ -1,0 +1,38 @@
+//! Jobs in PostgreSQL, by the same commands.
+
+use longshore_testkit::{suite::Test, tests};
+use serde_json::json;
+
+use crate::{cluster, desk::Desk};
+
+pub(crate) const TESTS: &[Test] = &tests![jobs_are_the_same_in_postgresql];
+
+/// Two folders, such as two machines have, with one database.
+async fn jobs_are_the_same_in_postgresql() {
+    let url = cluster::shared().unwrap().database().await;
+    let (here, there) = (Desk::over(&url), Desk::over(&url));
+    here.does(&["db", "migrate"]).await;
+    let first = here.submit(&["--name", "hello", "--idempotency-key", "one"], &["print out", "exit 3"]).await;
+    assert_eq!(there.submit(&["--name", "hello", "--idempotency-key", "two"], &["exit 0"]).await.len(), first.len());
+    let cancelled = here.submit(&["--name", "never"], &["exit 0"]).await;
+    there.does(&["jobs", "cancel", &cancelled]).await;
+    here.dispatch_all().await;
+    let statuses = |listed: &serde_json::Value| {
+        let jobs = listed.as_array().unwrap().iter();
+        jobs.map(|job| job["status"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(statuses(&there.json(&["jobs", "list"]).await), ["cancelled", "completed", "failed"]);
+    assert_eq!(here.log(&first).await, "out\n");
+    let job = there.job(&first).await;
+    assert_eq!((&job["job"]["exit_code"], &job["attempts"][0]["state"]), (&json!(3), &json!("closed")), "{job}");
+    assert_eq!(there.longshore(&["jobs", "wait", &first]).finish().await.code, Some(3));
+    let again = there.does(&["jobs", "retry", &first]).await.trim().to_owned();
+    here.dispatch_all().await;
+    assert_eq!(there.job(&again).await["job"]["status"], "failed");
+    assert!(there.does(&["db", "check"]).await.ends_with(" is good\n"));
+    let file = there.word("export.jsonl");
+    there.does(&["db", "export", &file]).await;
+    let kept = there.word("kept.db");
+    let imported = there.does(&["db", "import", "--database", &kept, &file]).await;
+    assert_eq!(imported, "4 jobs are new, 0 were there already\n");
+}
