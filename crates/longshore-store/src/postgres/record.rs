@@ -63,6 +63,10 @@ impl Book {
         Ok(Self { jobs, attempts, writes: Writes::default() })
     }
 
+    fn attempt(&self, token: LaunchToken) -> Result<&AttemptRow> {
+        self.attempts.get(&token).ok_or_else(|| refusals::no_such_attempt(token))
+    }
+
     /// Writes what was entered. From then on those rows are this transaction's.
     async fn flush(&mut self, connection: &mut PgConnection) -> Result<(), Failure> {
         for token in self.writes.attempts.keys() {
@@ -78,8 +82,7 @@ impl Book {
         session: SessionId,
         change: &Change,
     ) -> Result<(), Failure> {
-        let unknown = || refusals::no_such_attempt(change.token);
-        let attempt = self.attempts.get(&change.token).ok_or_else(unknown)?.clone();
+        let attempt = self.attempt(change.token)?.clone();
         if self.is_known(connection, &attempt, change).await? {
             return Ok(());
         }
@@ -103,7 +106,7 @@ impl Book {
         if let (Some(job), Some(job_move)) = (job, job_move) {
             self.move_job(job, change, job_move);
         }
-        self.move_attempt(connection, attempt, change, effect.attempt).await
+        self.move_attempt(connection, change, effect.attempt).await
     }
 
     /// Whether exactly this was recorded before. That is read in full only where the little that is at hand allows it.
@@ -163,10 +166,11 @@ impl Book {
     async fn move_attempt(
         &mut self,
         connection: &mut PgConnection,
-        mut attempt: AttemptRow,
         change: &Change,
         state: Option<AttemptState>,
     ) -> Result<(), Failure> {
+        // Not the one that was looked at: a flush since then has made the row this transaction's.
+        let mut attempt = self.attempt(change.token)?.clone();
         attempt.state = state.unwrap_or(attempt.state);
         match &change.what {
             What::Renewed(request) => renew(connection, change.token, codec::json(&**request)?).await?,
