@@ -15,22 +15,23 @@ const IMAGE: &str = "longshore.test/durable:1";
 pub(crate) struct Desk {
     pub(crate) home: TempDir,
     pub(crate) image: String,
-    /// As it is typed.
+    /// As they are typed: the database, and where logs are kept unless that is beside it.
     database: String,
+    logs: Option<String>,
 }
 
 impl Desk {
     /// With a database in its home.
     pub(crate) fn new() -> Self {
-        Self::with(|home| home.join("jobs.db").to_str().unwrap().to_owned())
+        Self::with(|home| (home.join("jobs.db").to_str().unwrap().to_owned(), None))
     }
 
-    /// With a database that others may share.
-    pub(crate) fn over(database: &str) -> Self {
-        Self::with(|_| database.to_owned())
+    /// With a database and a folder for logs that others share.
+    pub(crate) fn sharing(database: &str, logs: &Path) -> Self {
+        Self::with(|_| (database.to_owned(), Some(format!("file://{}", logs.display()))))
     }
 
-    fn with(database: impl FnOnce(&Path) -> String) -> Self {
+    fn with(place: impl FnOnce(&Path) -> (String, Option<String>)) -> Self {
         let home = TempDir::new().unwrap();
         let archive = home.path().join("probe.tar");
         std::fs::write(&archive, longshore_probe::image_archive(IMAGE)).unwrap();
@@ -39,7 +40,8 @@ impl Desk {
             "[hosts.here]\nexecutor = \"embedded\"\ndefault = true\nallow = {{ image_folders = [\"{folder}\"] }}\n"
         );
         std::fs::write(home.path().join("longshore.toml"), config).unwrap();
-        Self { image: format!("docker-archive:{}", archive.display()), database: database(home.path()), home }
+        let (database, logs) = place(home.path());
+        Self { image: format!("docker-archive:{}", archive.display()), database, logs, home }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -54,7 +56,8 @@ impl Desk {
     /// `longshore WORDS…` over the desk's database and configuration.
     pub(crate) fn longshore(&self, words: &[&str]) -> Run<'static> {
         let run = Run::new(words, self.home.path()).env("LONGSHORE_CONFIG", self.path("longshore.toml"));
-        run.env("LONGSHORE_DATABASE", &self.database).env("USER", "ann")
+        let run = run.env("LONGSHORE_DATABASE", &self.database).env("USER", "ann");
+        self.logs.iter().fold(run, |run, logs| run.env("LONGSHORE_LOGS", logs))
     }
 
     /// The same, to its end, which must be a good one; what it prints.

@@ -6,7 +6,6 @@
 mod bad_input;
 mod bench;
 #[path = "../../crates/longshore-store/tests/cluster/mod.rs"]
-#[expect(dead_code, reason = "shared with the tests of the store, which need more of it")]
 mod cluster;
 mod databases;
 mod desk;
