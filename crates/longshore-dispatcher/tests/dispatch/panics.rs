@@ -1,4 +1,4 @@
-//! Executors that break: what they were asked for nobody knows.
+//! Executors that break, so that what they were asked for nobody knows; and those that answer late.
 
 use longshore_core::{
     Capabilities, CheckedJob, ContainerExecutor, EventStream, ExecutionHandle, ExecutionStatus, ExecutorType, Harvest,
@@ -7,19 +7,23 @@ use longshore_core::{
 };
 use longshore_mock::MockExecutor;
 use serde_json::json;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use crate::stage::Stage;
 
-/// Breaks once in one of its methods, after that has had its effect.
+/// Breaks once in one of its methods, after that has had its effect. Tells how things stood a while ago.
 #[derive(Debug)]
 struct Brittle {
     inner: MockExecutor,
     method: &'static str,
     is_whole: AtomicBool,
+    late: Duration,
 }
 
 impl Brittle {
@@ -75,7 +79,9 @@ impl ContainerExecutor for Brittle {
 
     async fn check_status(&self, handle: &ExecutionHandle) -> Result<ExecutionStatus> {
         self.strain("status");
-        self.inner.check_status(handle).await
+        let status = self.inner.check_status(handle).await;
+        tokio::time::sleep(self.late).await;
+        status
     }
 
     async fn stop_job(&self, handle: &ExecutionHandle, stop: &StopRequest) -> Result<Termination> {
@@ -115,7 +121,9 @@ async fn a_broken_call_is_mended_and_nothing_runs_twice() {
         // Where the launch breaks, the place refuses no twin: only looking keeps it from being repeated.
         let launch = if method == "launch" { "best-effort" } else { "by-key" };
         let mut stage = Stage::new([json!({ "launch": launch, "jobs": { "pending": "5s" } })]);
-        stage.through = Box::new(move |inner| Arc::new(Brittle { inner, method, is_whole: AtomicBool::new(true) }));
+        stage.through = Box::new(move |inner| {
+            Arc::new(Brittle { inner, method, is_whole: AtomicBool::new(true), late: Duration::ZERO })
+        });
         let dispatcher = stage.dispatch();
         let id = stage.submit(stage.job(&["sleep 5s", "exit 6"])).await;
         let other = stage.submit(stage.job(&["sleep 1m"])).await;
@@ -127,4 +135,20 @@ async fn a_broken_call_is_mended_and_nothing_runs_twice() {
         assert!(!dispatcher.is_finished(), "{method}");
         dispatcher.abort();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ends_while_it_is_asked_about_is_asked_about_again() {
+    let mut stage = Stage::new([json!({})]);
+    let late = Duration::from_secs(5);
+    stage.through =
+        Box::new(move |inner| Arc::new(Brittle { inner, method: "none", is_whole: AtomicBool::new(true), late }));
+    let dispatcher = stage.dispatch();
+    let began = stage.now();
+    // The first question is on its way, and its answer is old, when the end is told.
+    let id = stage.submit(stage.job(&["sleep 2s", "exit 0"])).await;
+    assert_eq!(stage.finished(id).await.status, JobStatus::Completed);
+    let took = stage.now().duration_since(began).as_secs();
+    assert!((10..15).contains(&took), "the end was seen after {took} s, with two answers of 5 s");
+    dispatcher.abort();
 }

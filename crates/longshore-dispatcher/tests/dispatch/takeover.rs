@@ -1,6 +1,6 @@
 //! Dispatchers that die, and those that take over.
 
-use longshore_core::JobStatus;
+use longshore_core::{ByteSize, JobStatus};
 use longshore_store::{Actor, Intervention, JobStore, Request, SessionId};
 use serde_json::json;
 use std::time::Duration;
@@ -84,4 +84,26 @@ async fn a_host_that_stays_silent_for_too_long_loses_its_jobs() {
     stage.clock.sleep(Duration::from_secs(2 * 3600)).await;
     stage.closed(id).await;
     dispatcher.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_dead_have_kept_of_a_log_and_nobody_refers_to_is_removed() {
+    let stage = Stage::new([json!({})]);
+    let first = stage.dispatch();
+    let line = format!("print {}", "x".repeat(300_000));
+    let id = stage.submit(stage.job(&["sleep 5s", &line])).await;
+    stage.until(id, |job| job.status == JobStatus::Running).await;
+    first.abort();
+    stage.clock.sleep(Duration::from_secs(6)).await;
+    // Another cap makes another log.
+    let attempt = stage.store.attempts(id).await.unwrap().remove(0);
+    let table = stage.table();
+    let (executor, handle) = (&table.hosts()[0].executor, attempt.handle.as_ref().unwrap());
+    stage.logs.save(executor.as_ref(), handle, ByteSize::from_bytes(200_000).unwrap()).await.unwrap();
+    let second = stage.dispatch();
+    assert_eq!(stage.finished(id).await.status, JobStatus::Completed);
+    stage.closed(id).await;
+    let kept = stage.store.attempts(id).await.unwrap().remove(0).outcome.unwrap().log;
+    assert_eq!(stage.logs.keep_only(attempt.token(), kept.as_ref()).await.unwrap(), 0);
+    second.abort();
 }

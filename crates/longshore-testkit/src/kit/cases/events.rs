@@ -18,6 +18,9 @@ cases! { "events":
 /// How many ends are waited for: what an end shows a little later it shows in time now and then.
 const ENDS: usize = 5;
 
+/// How often it is asked about at one time: as with so many executions, which are listed rather than looked at.
+const MANY: usize = 50;
+
 /// The owner's events; `None` where the executor has none and has said so.
 async fn subscribe(case: &Case) -> CaseResult<Option<EventStream>> {
     let answer = case.executor.events(&case.owner).await;
@@ -53,8 +56,7 @@ async fn an_end_is_told_or_admitted_to_be_missed(case: &Case) -> CaseResult {
         // The last news of it come with its end: nothing else would ever lead to another question.
         loop {
             news_of(case, &mut events, execution.token()).await?;
-            let handles = [execution.handle.clone()];
-            let answer = case.executor.check_statuses(&handles).await.pop();
+            let answer = case.executor.check_statuses(&vec![execution.handle.clone(); MANY]).await.pop();
             let status = answer.ok_or_else(|| Halt::broken("each question has an answer"))??;
             if !status.is_live() {
                 break;
