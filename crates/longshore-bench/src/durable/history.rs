@@ -42,10 +42,13 @@ pub(crate) async fn measure(extent: Extent) -> Result<Finding> {
 async fn fill(store: &dyn JobStore, count: usize) -> Result<()> {
     let sample = store.archive(None, 1).await?.pop().ok_or("the store has no job")?;
     let id = sample.job.submission.job.id.to_string();
+    // As it stands in tokens.
+    let short = id.replace('-', "");
     let text = serde_json::to_string(&sample)?;
     for done in (0..count).step_by(BATCH) {
         let copy = |_| -> Result<JobArchive> {
-            Ok(serde_json::from_str(&text.replace(&id, &JobId::new(SystemClock.now()).to_string()))?)
+            let new = JobId::new(SystemClock.now()).to_string();
+            Ok(serde_json::from_str(&text.replace(&id, &new).replace(&short, &new.replace('-', "")))?)
         };
         store.import((0..BATCH.min(count - done)).map(copy).collect::<Result<_>>()?).await?;
     }
