@@ -48,7 +48,7 @@ impl Longshore {
             None => Settings::builder().owner(Owner::new("longshore")?).build(),
         };
         // What keeps the store from answering is told now, and not job by job.
-        store.counts().await?;
+        store.pauses().await?;
         let time = StoreClock::new(store.as_ref(), Arc::clone(&clock), settings.lease).await?;
         let parts = Parts { store: Arc::clone(&store), logs, router, clock, settings };
         let dispatcher = Dispatcher::new(parts);

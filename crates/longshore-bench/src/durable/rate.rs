@@ -27,8 +27,8 @@ pub(crate) async fn once(store: Arc<dyn JobStore>, jobs: usize) -> Result<f64> {
     stage.idle().await?;
     let began = Instant::now();
     stage.submit(jobs, "exit 0").await?;
-    stage.completed(before + u64::try_from(jobs)?).await?;
-    let seconds = began.elapsed().as_secs_f64();
+    let ended = stage.completed(before + u64::try_from(jobs)?).await?;
+    let seconds = ended.duration_since(began).as_secs_f64();
     stage.end().await?;
     Ok(f64::from(u32::try_from(jobs)?) / seconds)
 }

@@ -8,7 +8,7 @@ use longshore::{
     route::{RoutedHost, Router, RoutingTable},
     store::{JobStore, LogStore, SqliteOptions, SqliteStore, Submission},
 };
-use std::{num::NonZeroU32, path::Path, sync::Arc};
+use std::{num::NonZeroU32, path::Path, sync::Arc, time::Instant};
 use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinHandle};
 
@@ -82,11 +82,14 @@ impl Stage {
         Ok(())
     }
 
-    /// Waits until so many jobs in all are completed, and nothing is left to be done. Asks only when there is nothing to do.
-    pub(crate) async fn completed(&mut self, least: u64) -> Result<()> {
+    /// Waits until so many jobs in all are completed, and nothing is left to be done. Counts only when there is nothing to
+    /// do; returns when that was, since counting reads whatever was ever completed.
+    pub(crate) async fn completed(&mut self, least: u64) -> Result<Instant> {
         loop {
-            if *self.idle.borrow_and_update() && count(&*self.store, JobStatus::Completed).await? >= least {
-                return Ok(());
+            let is_idle = *self.idle.borrow_and_update();
+            let now = Instant::now();
+            if is_idle && count(&*self.store, JobStatus::Completed).await? >= least {
+                return Ok(now);
             }
             self.idle.changed().await?;
         }
