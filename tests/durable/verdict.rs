@@ -22,7 +22,8 @@ impl World {
         for (id, kind) in self.jobs() {
             let (job, attempts) = (self.job(id).await, self.attempts(id).await);
             self.judge_history(&job, &attempts).await;
-            let story = format!("{kind:?}: {job:#?}\n{:#?}", self.store.events(id).await);
+            let outcomes: Vec<_> = attempts.iter().map(|attempt| &attempt.outcome).collect();
+            let story = format!("{kind:?}: {job:#?}\n{outcomes:#?}\n{:#?}", self.store.events(id).await);
             let is_over = job.status.is_terminal() && attempts.iter().all(|attempt| !attempt.state.is_open());
             assert!(is_over, "{story}");
             let starts = self.ledger.starts(id);

@@ -7,6 +7,7 @@ use longshore::{
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -47,6 +48,8 @@ pub(crate) struct World {
     pub(crate) store: Arc<dyn JobStore>,
     pub(crate) ledger: Ledger,
     image: String,
+    /// The engine's, where there is one.
+    socket: Option<PathBuf>,
     jobs: Mutex<Vec<(JobId, Kind)>>,
     folder: TempDir,
 }
@@ -66,6 +69,7 @@ impl World {
 
     pub(crate) async fn new(folder: TempDir, place: Place<'_>, database: Database) -> Self {
         let ledger = Ledger::new(folder.path());
+        let socket = if let Place::Docker(socket) = place { Some(socket.to_owned()) } else { None };
         let (image, kind, config) = match place {
             Place::Docker(socket) => {
                 let config = serde_json::json!({ "host": format!("unix://{}", socket.display()) });
@@ -96,7 +100,7 @@ impl World {
             host,
         };
         let store = assignment.database.open().await.unwrap();
-        Self { assignment, store, ledger, image, jobs: Mutex::default(), folder }
+        Self { assignment, store, ledger, image, socket, jobs: Mutex::default(), folder }
     }
 
     /// Submits a job of each kind; returns their ids once they are stored.
@@ -190,7 +194,7 @@ impl World {
 }
 
 impl Drop for World {
-    /// What a failed test leaves running is told with the end of the dispatchers' logs.
+    /// A failed test tells the end of the dispatchers' logs, and what the engine says of what it left.
     fn drop(&mut self) {
         if !std::thread::panicking() {
             return;
@@ -198,12 +202,46 @@ impl Drop for World {
         for entry in fs::read_dir(self.folder.path()).unwrap().flatten() {
             let path = entry.path();
             if path.extension().is_some_and(|extension| extension == "log") {
-                let log = fs::read_to_string(&path).unwrap_or_default();
-                let lines: Vec<&str> = log.lines().collect();
-                let last = &lines[lines.len().saturating_sub(60)..];
-                tell(&format!("--- {}\n{}", path.display(), last.join("\n")));
+                tell_end_of(&path);
             }
         }
+        if let Some(socket) = &self.socket {
+            tell_engine(socket);
+        }
+    }
+}
+
+fn tell_end_of(path: &Path) {
+    let log = fs::read_to_string(path).unwrap_or_default();
+    let lines: Vec<&str> = log.lines().collect();
+    let last = &lines[lines.len().saturating_sub(80)..];
+    tell(&format!("--- {}\n{}", path.display(), last.join("\n")));
+}
+
+/// By the engine's own client, with limits of its own: that the engine does not answer may be the very failure.
+fn tell_engine(socket: &Path) {
+    let ask = |words: &[&str]| {
+        let host = format!("unix://{}", socket.display());
+        let output = Command::new("timeout").args(["5", "docker", "--host", &host]).args(words).output();
+        output.map_or_else(
+            |error| error.to_string(),
+            |output| {
+                let text = [output.stdout, output.stderr].concat();
+                format!("{}{}", String::from_utf8_lossy(&text), output.status)
+            },
+        )
+    };
+    tell(&format!(
+        "--- docker ps\n{}",
+        ask(&["ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.Names}} {{.Status}}"])
+    ));
+    for id in ask(&["ps", "--all", "--quiet", "--no-trunc"]).lines().filter(|line| line.len() == 64) {
+        tell(&format!("--- docker inspect\n{}", ask(&["inspect", "--format", "{{.Name}} {{json .State}}", id])));
+        tell(&format!("--- docker logs\n{}", ask(&["logs", "--tail", "3", id])));
+    }
+    // The private engine's own, beside its socket.
+    if let Some(log) = socket.parent().map(|folder| folder.join("log")).filter(|log| log.exists()) {
+        tell_end_of(&log);
     }
 }
 

@@ -49,6 +49,8 @@ impl Signal {
     pub const KILL: Self = Self(9);
     /// The terminal's Ctrl-C.
     pub const INT: Self = Self(2);
+    /// `SIGCONT`, which changes nothing for a program that is not stopped.
+    pub const CONT: Self = Self(18);
 
     /// The signal with the given number, if Linux has one (1 to 64).
     #[must_use]

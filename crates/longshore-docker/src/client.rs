@@ -29,7 +29,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     mapping::{
-        answers::{Container, Event, Listed},
+        answers::{Container, Event, Listed, Processes},
         errors,
     },
     transport::{Connector, Endpoint},
@@ -149,6 +149,13 @@ impl Engine {
         self.ask("inspect", Method::GET, &format!("/containers/{id}/json"), (), Bytes::new()).await
     }
 
+    /// Whether the engine holds a process of a container that it calls running.
+    pub(crate) async fn has_process(&self, id: &str) -> Result<bool> {
+        let path = format!("/containers/{id}/top");
+        let found: Processes = self.ask("top", Method::GET, &path, (), Bytes::new()).await?;
+        Ok(found.processes.is_some_and(|processes| !processes.is_empty()))
+    }
+
     /// All containers with the label, running or not.
     pub(crate) async fn list(&self, label: &str) -> Result<Vec<Listed>> {
         #[derive(Serialize)]
@@ -243,9 +250,9 @@ impl Engine {
         self.within("events", ANSWER, asked).await
     }
 
-    /// The events of one container that the engine remembers. Takes up to a second, because the engine tells its own time in
+    /// The events of one container, or all, that the engine remembers. Takes up to a second, because the engine tells its own time in
     /// whole ones.
-    pub(crate) async fn past_events_until_now(&self, id: &str) -> Result<Vec<Event>> {
+    pub(crate) async fn past_events_until_now(&self, id: Option<&str>) -> Result<Vec<Event>> {
         let until = self.now().await?.as_second() + 1;
         self.past_events(id, 0, until).await
     }
@@ -261,15 +268,16 @@ impl Engine {
         })
     }
 
-    /// The events of one container between two times in Unix seconds, as far as the engine remembers them.
-    pub(crate) async fn past_events(&self, id: &str, since: i64, until: i64) -> Result<Vec<Event>> {
+    /// The events of one container, or all, between two times in Unix seconds, as far as the engine remembers them.
+    pub(crate) async fn past_events(&self, id: Option<&str>, since: i64, until: i64) -> Result<Vec<Event>> {
         #[derive(Serialize)]
         struct Query {
             since: i64,
             until: i64,
             filters: String,
         }
-        let filters = self.filters("events", &HashMap::from([("type", vec!["container"]), ("container", vec![id])]))?;
+        let of_one = |id| HashMap::from([("type", vec!["container"]), ("container", vec![id])]);
+        let filters = self.filters("events", &id.map(of_one).unwrap_or_default())?;
         let query = Query { since, until, filters };
         let answer = self.answer("events", Method::GET, "/events", query, Bytes::new()).await?;
         serde_json::Deserializer::from_slice(&answer)

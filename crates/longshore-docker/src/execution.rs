@@ -55,7 +55,9 @@ impl Execution {
     ) -> Self {
         let name = file_name(handle);
         let notes = NotesFile::new(folder, &name);
-        let (following, seen) = watch::channel(Following::default());
+        let unbroken = known == Known::JustStarted;
+        let (following, seen) = watch::channel(Following { unbroken, ..Following::default() });
+        let (said, over) = watch::channel(false);
         let container = handle.external_execution_id.clone();
         let follower = Follower {
             engine: engine.clone(),
@@ -66,11 +68,11 @@ impl Execution {
             driver: metadata.log_driver.clone(),
             clock: clock.clone(),
             started: (known != Known::Nothing).into(),
-            unbroken: (known == Known::JustStarted).into(),
             following,
+            over,
         };
         let work = tokio::spawn(work(engine.clone(), container.clone(), follower, notes.clone(), clock.clone()));
-        Self { logs: LogReader::new(container, seen, clock.clone()), notes, work }
+        Self { logs: LogReader::new(container, seen, said, clock.clone()), notes, work }
     }
 }
 

@@ -6,7 +6,7 @@ use longshore_core::{
     Allow, Capabilities, Capability, CheckedJob, ContainerExecutor, Error, ErrorKind, EventStream, ExecutionHandle,
     ExecutionHost, ExecutionStatus, ExecutorContext, ExecutorType, Harvest, Health, HostFacts, HostName,
     LaunchIdempotency, LaunchRequest, LaunchSearch, LogPage, LogQuery, OwnedExecution, Owner, Plan, Progress, Result,
-    StopRequest, Termination, find_logins,
+    Signal, StopRequest, Termination, find_logins,
 };
 use std::{
     collections::HashMap,
@@ -23,13 +23,14 @@ use crate::{
     health, image,
     launch::Launch,
     locks::TokenLocks,
-    logs::remove_files,
+    logs::{is_attended, remove_files},
     mapping::{
         answers::{Container, Listed, Status},
         facts,
         labels::{self, HANDLE_VERSION, Identity, Metadata},
         state::{self, Circumstances, Stage, Told},
     },
+    memory::Memory,
     notes::{NotesFile, Sample},
     plan, stop,
     transport::Endpoint,
@@ -134,26 +135,53 @@ impl DockerExecutor {
     }
 
     /// How a container that does not live any more has ended.
-    async fn termination(&self, handle: &ExecutionHandle, container: &Container) -> Termination {
+    async fn termination(&self, handle: &ExecutionHandle, container: &Container) -> Result<Termination> {
         let stop = self.notes(handle).read().stop;
         let told = if stop.is_none() && state::needs_evidence(container) { self.told(container).await } else { None };
-        state::termination(container, &Circumstances { stop, told: told.unwrap_or_default() })
+        let made_up = state::may_be_made_up(container) && !self.has_seen(handle, container).await?;
+        Ok(state::termination(container, &Circumstances { stop, told: told.unwrap_or_default(), made_up }))
+    }
+
+    /// Whether the engine is known to have seen how the container ended. It is asked only where this program has not been with
+    /// it since the start.
+    async fn has_seen(&self, handle: &ExecutionHandle, container: &Container) -> Result<bool> {
+        let is_unbroken = |execution: &Arc<Execution>| execution.logs.is_unbroken();
+        if self.engine.is_podman()
+            || self.executions().get(&handle.external_execution_id).is_some_and(is_unbroken)
+            || is_attended(&self.folder, &file_name(handle))
+        {
+            return Ok(true);
+        }
+        Ok(Memory::of(&self.engine, &container.id).await?.has_the_end(container))
     }
 
     /// What the engine's events tell of an end; it forgets soon, and then there is no evidence.
     async fn told(&self, container: &Container) -> Option<Told> {
         let since = state::time(&container.state.started_at)?.as_second();
         let until = state::time(&container.state.finished_at)?.as_second() + 2;
-        let events = self.engine.past_events(&container.id, since, until);
+        let events = self.engine.past_events(Some(&container.id), since, until);
         let events = tokio::time::timeout(Duration::from_secs(10), events).await.ok()?.ok()?;
         Some(state::told(&events))
     }
 
-    async fn status(&self, handle: &ExecutionHandle, container: &Container) -> ExecutionStatus {
-        match state::live_status(container) {
-            Some(status) => status,
-            None => ExecutionStatus::Terminated(self.termination(handle, container).await),
+    /// Makes the engine look after a container that it calls running and knows no start nor process of: a signal that finds
+    /// nobody makes it ask its runtime, and tell of the end some ten seconds later (measured on Engine 20.10).
+    async fn wake(&self, container: &Container) {
+        if container.state.has_no_start() && matches!(self.engine.has_process(&container.id).await, Ok(false)) {
+            let woken = self.engine.kill(&container.id, Signal::CONT).await;
+            tracing::info!(
+                container = container.id,
+                ?woken,
+                "the engine is made to look after a container that ended while it was down"
+            );
         }
+    }
+
+    async fn status(&self, handle: &ExecutionHandle, container: &Container) -> Result<ExecutionStatus> {
+        Ok(match state::live_status(container) {
+            Some(status) => status,
+            None => ExecutionStatus::Terminated(self.termination(handle, container).await?),
+        })
     }
 
     fn not_found(handle: &ExecutionHandle, operation: &'static str) -> Error {
@@ -208,7 +236,7 @@ fn capabilities(config: &DockerConfig) -> Capabilities {
 
 /// A running container's place in a list; `None` for one whose end must be looked at.
 fn listed_status(summary: &Listed) -> Option<ExecutionStatus> {
-    (summary.state == Status::Alive).then_some(ExecutionStatus::Running { started_at: None })
+    (summary.state == Status::Alive && !summary.has_no_start()).then_some(ExecutionStatus::Running { started_at: None })
 }
 
 #[async_trait]
@@ -264,10 +292,9 @@ impl ContainerExecutor for DockerExecutor {
 
     async fn check_status(&self, handle: &ExecutionHandle) -> Result<ExecutionStatus> {
         self.check(handle)?;
-        match self.container(handle).await? {
-            Some(container) => Ok(self.status(handle, &container).await),
-            None => Ok(ExecutionStatus::NotFound),
-        }
+        let Some(container) = self.container(handle).await? else { return Ok(ExecutionStatus::NotFound) };
+        self.wake(&container).await;
+        self.status(handle, &container).await
     }
 
     /// One list for all; only those that have ended are then looked at one by one, once. A few are looked at at once, which
@@ -301,7 +328,7 @@ impl ContainerExecutor for DockerExecutor {
         let id = &handle.external_execution_id;
         let stopped = stop::stop(&self.engine, id, &self.notes(handle), stop, self.context.clock.as_ref()).await;
         let container = stopped.map_err(|error| error.with_operation("stop_job"))?;
-        Ok(self.termination(handle, &container).await)
+        self.termination(handle, &container).await.map_err(|error| error.with_operation("stop_job"))
     }
 
     async fn get_logs(&self, handle: &ExecutionHandle, query: &LogQuery) -> Result<LogPage> {
@@ -322,7 +349,7 @@ impl ContainerExecutor for DockerExecutor {
         }
         let execution = self.execution(handle);
         let logs = execution.logs.summary(LOG_DRAIN).await.map_err(|error| error.with_operation("harvest_job"))?;
-        let termination = self.termination(handle, &container).await;
+        let termination = self.termination(handle, &container).await?;
         let usage = Sample::usage(execution.notes.read().sample, termination.run_time().unwrap_or_default());
         Ok(Harvest::new(termination, logs, usage))
     }

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use hyper::Method;
 use jiff::Timestamp;
-use longshore_core::{ErrorKind, Result};
+use longshore_core::{ErrorKind, Result, clock::since};
 use serde::Deserialize;
+use std::time::Duration;
 
 use crate::{
     client::Engine,
@@ -19,7 +20,14 @@ use crate::{
 pub(crate) struct Memory {
     events: Vec<Event>,
     began: Option<Timestamp>,
+    /// Whether it has forgotten events of its present life, and shows no other sign of how long that has lasted.
+    is_forgetful: bool,
 }
+
+/// How long an engine may take, once it has begun, to go through its containers: only then it makes its network.
+const BEGINNING: Duration = Duration::from_secs(600);
+/// How many events an engine remembers, of all containers and of everything else together.
+const REMEMBERED: usize = 256;
 
 /// The engine's default network. An engine without live-restore makes it anew whenever it begins (measured on Engine 20.10,
 /// ended by KILL and by TERM); one that is told to have no bridge has none.
@@ -38,7 +46,10 @@ impl Memory {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        Ok(Self { events: engine.past_events_until_now(id).await?, began })
+        let events = engine.past_events_until_now(Some(id)).await?;
+        let is_forgetful =
+            began.is_none() && events.is_empty() && engine.past_events_until_now(None).await?.len() >= REMEMBERED;
+        Ok(Self { events, began, is_forgetful })
     }
 
     /// Whether the engine has lived since it made the container, and so knows of every start.
@@ -50,7 +61,18 @@ impl Memory {
     /// end proves nothing: one that comes back while a container ends tells of the end, and has lost what was written before
     /// (seen on Engine 20.10).
     pub(crate) fn has_the_run(&self, container: &Container) -> bool {
-        self.tells("start") || self.began_before(&container.state.started_at)
+        // An engine that was killed in the middle of a start tells of it afterwards, and never knows when it was.
+        let knows_the_start = time(&container.state.started_at).is_some();
+        knows_the_start && (self.tells("start") || self.began_before(&container.state.started_at))
+    }
+
+    /// Whether the exit code is beyond doubt, although an engine that begins makes one up for an end that it has missed: it dates
+    /// that then, and tells of no end. With 255, its runtime may have made it up. An engine that forgets, and would not show when
+    /// it began, is believed.
+    pub(crate) fn has_the_end(&self, container: &Container) -> bool {
+        let state = &container.state;
+        let is_told = state.exit_code == 0 && self.tells("die");
+        is_told || self.is_forgetful || self.has_the_run(container) || self.began_long_after(&state.finished_at)
     }
 
     fn tells(&self, action: &str) -> bool {
@@ -59,6 +81,10 @@ impl Memory {
 
     fn began_before(&self, moment: &str) -> bool {
         self.began.zip(time(moment)).is_some_and(|(began, moment)| began < moment)
+    }
+
+    fn began_long_after(&self, moment: &str) -> bool {
+        self.began.zip(time(moment)).is_some_and(|(began, moment)| since(began, moment) > BEGINNING)
     }
 }
 
@@ -69,7 +95,7 @@ mod tests {
     fn memory(actions: &[&str], began: Option<&str>) -> Memory {
         let event = |action: &&str| Event { action: (*action).to_owned(), ..Event::default() };
         let began = began.map(|began| began.parse().unwrap());
-        Memory { events: actions.iter().map(event).collect(), began }
+        Memory { events: actions.iter().map(event).collect(), began, is_forgetful: false }
     }
 
     /// As Engine 20.10 tells of one.
@@ -94,8 +120,44 @@ mod tests {
             let memory = memory(actions, None);
             assert_eq!(memory.has_the_run(&container()), there, "{memory:?}");
         }
+        // It was killed in the middle of the start.
+        let mut missed = container();
+        missed.state.started_at = "0001-01-01T00:00:00Z".to_owned();
+        assert!(!memory(&["start", "die"], None).has_the_run(&missed));
         assert!(memory(&["create"], None).has_the_making(&container()));
         assert!(!memory(&["start"], None).has_the_making(&container()));
+    }
+
+    /// Engine 20.10 was killed and started again. Of what ended meanwhile it tells nothing, whether it had the code from its
+    /// runtime or made it up.
+    #[test]
+    fn an_exit_code_is_believed_of_an_engine_that_was_there() {
+        let finished = |exit_code, finished_at: &str| {
+            let mut container = container();
+            container.state.exit_code = exit_code;
+            finished_at.clone_into(&mut container.state.finished_at);
+            container
+        };
+        let (soon, late) = ("2026-11-26T10:16:03.1Z", "2026-11-26T10:27:00.0Z");
+        for (actions, began, code, believed) in [
+            (&[][..], None, 0, false),
+            (&[], None, 255, false),
+            (&["die"], None, 0, true),
+            (&["start", "die"], None, 0, true),
+            // Its runtime had lost the container, and it told of that.
+            (&["die"], None, 255, false),
+            (&["start", "die"], None, 255, true),
+            // It dates what it makes up at its beginning, and makes its network later.
+            (&[], Some("2026-11-26T10:16:14.1Z"), 0, false),
+            (&[], Some(late), 0, true),
+            (&[], Some(late), 255, true),
+            (&[], Some("2026-11-26T10:15:59.6Z"), 0, true),
+        ] {
+            let memory = memory(actions, began);
+            assert_eq!(memory.has_the_end(&finished(code, soon)), believed, "{memory:?} {code}");
+        }
+        let forgetful = Memory { is_forgetful: true, ..memory(&[], None) };
+        assert!(forgetful.has_the_end(&finished(0, soon)));
     }
 
     #[test]

@@ -35,6 +35,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How often to look whether a container that was not started yet has been.
 const NOT_STARTED: Duration = Duration::from_millis(50);
+/// How long the log of a container that has ended may pause before what the engine keeps of it is read instead.
+const SILENCE: Duration = Duration::from_secs(1);
 /// How often to look for more where a log can't be followed.
 const POLL: Duration = Duration::from_millis(500);
 
@@ -51,6 +53,8 @@ pub(crate) struct Following {
     pub(crate) ended: Option<Ending>,
     /// Why the engine can't be asked just now.
     pub(crate) trouble: Option<String>,
+    /// True for as long as the log has been followed without a break, from the start on: the engine was there all the time.
+    pub(crate) unbroken: bool,
 }
 
 /// How the following of a log ended.
@@ -79,9 +83,9 @@ pub(crate) struct Follower {
     pub(crate) clock: Arc<dyn Clock>,
     /// True once the container is known to have been started.
     pub(crate) started: AtomicBool,
-    /// True for as long as the log has been followed without a break, from the start on.
-    pub(crate) unbroken: AtomicBool,
     pub(crate) following: watch::Sender<Following>,
+    /// Whether the container is known to have ended.
+    pub(crate) over: watch::Receiver<bool>,
 }
 
 /// Why the following of a stream stopped.
@@ -111,10 +115,7 @@ impl Follower {
                     continue;
                 }
                 Err(error) if error.kind() == ErrorKind::NotFound => return self.end(Self::gone(&spill)),
-                Err(error) => {
-                    self.unbroken.store(false, Ordering::Relaxed);
-                    self.trouble(error.chain());
-                }
+                Err(error) => self.trouble(error.chain()),
             }
             if spill.extent() != before {
                 pause = FIRST_PAUSE;
@@ -141,7 +142,10 @@ impl Follower {
 
     fn trouble(&self, why: String) {
         tracing::debug!(container = self.container, "log following interrupted: {why}");
-        self.following.send_modify(|following| following.trouble = Some(why));
+        self.following.send_modify(|following| {
+            following.trouble = Some(why);
+            following.unbroken = false;
+        });
     }
 
     fn gone(spill: &Spill) -> Ending {
@@ -212,7 +216,7 @@ impl Follower {
         if self.engine.is_podman() || spill.is_attended() {
             return Ok(true);
         }
-        let attended = self.unbroken.load(Ordering::Relaxed) || {
+        let attended = self.following.borrow().unbroken || {
             let container = self.engine.inspect(&self.container).await?;
             Memory::of(&self.engine, &self.container).await?.has_the_run(&container)
         };
@@ -239,7 +243,7 @@ impl Follower {
         self.following.send_if_modified(|following| following.trouble.take().is_some());
         let mut body = response.into_body();
         let mut parser = FrameParser::default();
-        while let Some(part) = body.frame().await {
+        while let Some(part) = tokio::select! { part = body.frame() => part, () = self.falls_silent() => None } {
             let part =
                 part.map_err(|error| Error::new(ErrorKind::Unavailable, "the log was cut").with_source(error))?;
             parser.push(part.data_ref().map_or(&[], |data| data));
@@ -252,6 +256,16 @@ impl Follower {
             return Ok(Pause::End);
         }
         Err(Error::new(ErrorKind::Unavailable, "the log was cut in the middle of a frame"))
+    }
+
+    /// The engine can leave a followed log open whose container has ended: where the following began at that very moment, and
+    /// where it does not know of the end.
+    async fn falls_silent(&self) {
+        let mut over = self.over.clone();
+        if over.wait_for(|over| *over).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        self.clock.sleep(SILENCE).await;
     }
 
     /// Stores what the parser holds; true once the cap is reached.

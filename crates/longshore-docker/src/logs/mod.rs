@@ -8,4 +8,4 @@ mod spill;
 
 pub(crate) use follower::{Follower, Following};
 pub(crate) use reader::LogReader;
-pub(crate) use spill::remove as remove_files;
+pub(crate) use spill::{is_attended, remove as remove_files};

@@ -17,12 +17,23 @@ const ASK: Duration = Duration::from_secs(10);
 pub(crate) struct LogReader {
     container: String,
     following: watch::Receiver<Following>,
+    over: watch::Sender<bool>,
     clock: Arc<dyn Clock>,
 }
 
 impl LogReader {
-    pub(crate) fn new(container: String, following: watch::Receiver<Following>, clock: Arc<dyn Clock>) -> Self {
-        Self { container, following, clock }
+    pub(crate) const fn new(
+        container: String,
+        following: watch::Receiver<Following>,
+        over: watch::Sender<bool>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { container, following, over, clock }
+    }
+
+    /// Whether the engine is known to have been there since the start.
+    pub(crate) fn is_unbroken(&self) -> bool {
+        self.following.borrow().unbroken
     }
 
     /// A page from the query's cursor on; waits for something new as long as the query says.
@@ -41,8 +52,9 @@ impl LogReader {
         }
     }
 
-    /// What the whole log holds, once it has ended.
+    /// What the whole log holds, once it has ended, of a container that has.
     pub(crate) async fn summary(&self, patience: Duration) -> Result<LogSummary> {
+        self.over.send_replace(true);
         let now = self.wait_until(patience, |following| following.ended.is_some()).await;
         match (now.ended, now.trouble) {
             (Some(Ending::NoContainer), _) => Err(self.not_found()),

@@ -79,7 +79,7 @@ impl Spill {
         };
         let (extent, lines, last) = measure(&file)?;
         file.set_len(extent.end)?;
-        let attended = folder.join(format!("{name}.attended"));
+        let attended = attended(folder, name);
         Ok(Self { file: Arc::new(file), extent, lines, last, pending: Vec::new(), attended })
     }
 
@@ -288,6 +288,15 @@ fn parse(buffer: &Bytes) -> Parsed {
     } else {
         Parsed::Records(records, at)
     }
+}
+
+/// Whether it is noted that the engine was there for all of the run of an execution.
+pub(crate) fn is_attended(folder: &Path, name: &str) -> bool {
+    attended(folder, name).exists()
+}
+
+fn attended(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.attended"))
 }
 
 /// Ends the life of all files of that name; readers that still hold one can finish.

@@ -4,6 +4,8 @@
 use serde::{Deserialize, Deserializer};
 use std::collections::HashMap;
 
+use super::state::time;
+
 /// Labels by their keys.
 pub(crate) type Labels = HashMap<String, String>;
 
@@ -42,6 +44,8 @@ pub(crate) struct ContainerState {
 pub(crate) struct Listed {
     pub(crate) id: String,
     pub(crate) state: Status,
+    /// The same in words, with how long it has lasted.
+    pub(crate) status: String,
     #[serde(deserialize_with = "null_is_empty")]
     pub(crate) labels: Labels,
 }
@@ -58,6 +62,32 @@ pub(crate) enum Status {
     /// Running, paused, restarting, stopping, and whatever is not known: only an end that is named is an end.
     #[serde(other)]
     Alive,
+}
+
+/// How a list calls a container that runs since the year 1: longer than the engine can count.
+const SINCE_YEAR_ONE: &str = "Up 292 years";
+
+impl Listed {
+    /// The same for one in a list as [`has_no_start`](ContainerState::has_no_start).
+    pub(crate) fn has_no_start(&self) -> bool {
+        self.state == Status::Alive && self.status.starts_with(SINCE_YEAR_ONE)
+    }
+}
+
+impl ContainerState {
+    /// Whether it runs although the engine knows of no start. An engine that was killed in the middle of a start is told by
+    /// its runtime, when it comes back, first of the end and then of the start, or of the start alone: then it calls the
+    /// container running for ever (both seen on Engine 20.10).
+    pub(crate) fn has_no_start(&self) -> bool {
+        self.status == Status::Alive && time(&self.started_at).is_none()
+    }
+}
+
+/// The processes of a container: `GET /containers/ID/top`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct Processes {
+    pub(crate) processes: Option<Vec<serde::de::IgnoredAny>>,
 }
 
 /// One event: an item of `GET /events`.

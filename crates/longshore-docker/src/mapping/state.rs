@@ -24,6 +24,8 @@ pub(crate) struct Circumstances {
     pub(crate) stop: Option<StopNote>,
     /// What the engine's events tell.
     pub(crate) told: Told,
+    /// Whether the engine may have made the exit code up.
+    pub(crate) made_up: bool,
 }
 
 /// What the engine's events tell of an end.
@@ -53,10 +55,16 @@ pub(crate) enum Stage {
 pub(crate) fn stage(container: &Container) -> Stage {
     let state = &container.state;
     match state.status {
-        Status::Created => Stage::Created { failed_start: failed_start(state) },
-        Status::Exited => Stage::Ended,
+        Status::Created if !has_run(state) => Stage::Created { failed_start: failed_start(state) },
+        Status::Created | Status::Exited => Stage::Ended,
         Status::Alive => Stage::Running { started_at: time(&state.started_at) },
     }
+}
+
+/// An engine that was killed in the middle of a start learns of the end when it comes back, and not of the start (measured on
+/// Engine 20.10). A start that fails has no end.
+fn has_run(state: &ContainerState) -> bool {
+    state.error.is_empty() && time(&state.finished_at).is_some()
 }
 
 fn failed_start(state: &ContainerState) -> Option<String> {
@@ -75,6 +83,8 @@ pub(crate) fn live_status(container: &Container) -> Option<ExecutionStatus> {
     }
 }
 
+const MADE_UP: &str = "the engine was down during the run, and can't show that it did not make up the exit code";
+
 /// Exit codes above this one may be a signal's: the engine reports 128 + the signal's number for both.
 const SIGNAL_BASE: i64 = 128;
 
@@ -83,9 +93,22 @@ pub(crate) fn needs_evidence(container: &Container) -> bool {
     container.state.exit_code > SIGNAL_BASE && !container.state.oom_killed
 }
 
+/// Whether the exit code is one that engines make up for a container whose end they have missed: 0 (moby#45800), or 255 (both
+/// seen on Engine 20.10 that was killed and came back).
+pub(crate) fn may_be_made_up(container: &Container) -> bool {
+    matches!(container.state.exit_code, 0 | 255)
+}
+
 /// How a container ended.
 pub(crate) fn termination(container: &Container, circumstances: &Circumstances) -> Termination {
     let state = &container.state;
+    if circumstances.made_up && !circumstances.stop.is_some_and(|stop| stop.confirmed) {
+        let evidence = Evidence::incomplete()
+            .with_message(Some(MADE_UP.to_owned()))
+            .with_fact("State.ExitCode", state.exit_code)
+            .with_fact("State.FinishedAt", &state.finished_at);
+        return Termination::new(Cause::LostByProvider, evidence).with_times(time(&state.started_at), None);
+    }
     let code = state.exit_code;
     let evidence = Evidence::complete()
         .with_message(Some(state.error.clone()))
@@ -104,7 +127,7 @@ fn cause(state: &ContainerState, code: i64, circumstances: &Circumstances, evide
     {
         return (stop.reason.into(), evidence.with_fact("stopped by", "longshore"));
     }
-    if state.status == Status::Created {
+    if state.status == Status::Created && !has_run(state) {
         return (Cause::Invalid, evidence);
     }
     if state.oom_killed {
@@ -146,16 +169,22 @@ pub(crate) fn time(text: &str) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use longshore_core::JobStatus;
+
     use super::*;
+    use crate::mapping::answers::Listed;
 
     /// As recorded from Engine 20.10's `GET /containers/ID/json`, shortened to what is looked at.
     fn container(status: &str, exit_code: i64, oom_killed: bool, error: &str) -> Container {
+        const NEVER: &str = "0001-01-01T00:00:00Z";
+        let is_new = status == "created";
         serde_json::from_value(serde_json::json!({
             "Id": "4f0c",
             "State": {
                 "Status": status, "Running": status == "running", "Paused": false, "Restarting": false,
                 "OOMKilled": oom_killed, "Dead": false, "Pid": 0, "ExitCode": exit_code, "Error": error,
-                "StartedAt": "2026-11-23T10:00:00.123456789Z", "FinishedAt": "2026-11-23T10:00:02.5Z"
+                "StartedAt": if is_new { NEVER } else { "2026-11-23T10:00:00.123456789Z" },
+                "FinishedAt": if is_new { NEVER } else { "2026-11-23T10:00:02.5Z" }
             }
         }))
         .unwrap()
@@ -176,6 +205,7 @@ mod tests {
         let stopped = |confirmed| Circumstances {
             stop: Some(StopNote { reason: StopReason::TimedOut, confirmed, unanswered: 0 }),
             told: Told { killed_by: Some(Signal::KILL), ..Told::default() },
+            made_up: false,
         };
         let cases = [
             (end(0, false, &none), (Cause::Exited { code: 0 }, true)),
@@ -194,6 +224,45 @@ mod tests {
         for (found, expected) in cases {
             assert_eq!(found, expected);
         }
+    }
+
+    #[test]
+    fn an_exit_code_that_may_be_made_up_is_none() {
+        let doubt = Circumstances { made_up: true, ..Circumstances::default() };
+        for code in [0, 255] {
+            assert!(may_be_made_up(&container("exited", code, false, "")));
+            let end = termination(&container("exited", code, false, ""), &doubt);
+            assert_eq!((end.exit_code, end.evidence.complete), (None, false));
+            assert_eq!(end.job_status(), JobStatus::Lost);
+        }
+        let stop = Some(StopNote { reason: StopReason::Cancelled, confirmed: true, unanswered: 0 });
+        let stopped = Circumstances { stop, ..doubt };
+        assert_eq!(termination(&container("exited", 0, false, ""), &stopped).cause, Cause::Cancelled);
+        assert!([1, 7, 137, 254].iter().all(|code| !may_be_made_up(&container("exited", *code, false, ""))));
+    }
+
+    /// As recorded from Engine 20.10 that was killed in the middle of a start and started again.
+    #[test]
+    fn a_start_that_the_engine_has_missed_is_a_run() {
+        let state = |state: serde_json::Value| -> Container {
+            serde_json::from_value(serde_json::json!({ "State": state })).unwrap()
+        };
+        let ended = state(serde_json::json!({
+            "Status": "created", "ExitCode": 7, "Error": "",
+            "StartedAt": "0001-01-01T00:00:00Z", "FinishedAt": "2026-11-26T16:41:09.469431233Z"
+        }));
+        assert_eq!(stage(&ended), Stage::Ended);
+        let end = termination(&ended, &Circumstances::default());
+        assert_eq!((end.cause, end.evidence.complete), (Cause::Exited { code: 7 }, true));
+        let for_ever = state(serde_json::json!({
+            "Status": "running", "Pid": 18572, "StartedAt": "0001-01-01T00:00:00Z", "FinishedAt": "0001-01-01T00:00:00Z"
+        }));
+        assert!(for_ever.state.has_no_start());
+        assert!(!container("running", 0, false, "").state.has_no_start());
+        let listed = |status: &str| -> Listed {
+            serde_json::from_value(serde_json::json!({ "State": "running", "Status": status })).unwrap()
+        };
+        assert!(listed("Up 292 years").has_no_start() && !listed("Up 29 seconds").has_no_start());
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod faults;
 mod launching;
 #[path = "../support/local.rs"]
 mod local;
+mod missed;
 mod private_engine;
 mod pulls;
 mod registry;
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     suite::main(&[
         ("faults", || Box::pin(async { support::engine_at(&local::socket()).await.map(drop) }), faults::TESTS),
+        ("missed", || Box::pin(async { support::engine_at(&local::socket()).await.map(drop) }), missed::TESTS),
         ("pulls", || Box::pin(engine_and_registry()), pulls::TESTS),
         ("tls", || Box::pin(async { support::engine_at(&local::socket()).await.map(drop) }), tls::TESTS),
         ("restarts", || Box::pin(async { PrivateEngine::missing().map_or(Ok(()), Err) }), restarts::TESTS),

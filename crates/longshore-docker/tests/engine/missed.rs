@@ -1,0 +1,116 @@
+//! What an engine has missed: it was down at a start or an end, and what it says of that afterwards is not so. The answers are
+//! those of Engine 20.10, which was killed and came back; when they come by themselves is a matter of milliseconds.
+
+use hyper::{Method, StatusCode};
+use longshore_core::{
+    Cause, ContainerExecutor, ExecutionHandle, ExecutionStatus, JobStatus, LogCompleteness, SystemClock, wait,
+};
+use longshore_testkit::{
+    proxy::{Answer, Fault},
+    suite::Test,
+    tests,
+};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::{
+    faults::Bench,
+    launching::{OWNER, launch},
+    support,
+};
+
+pub(crate) const TESTS: &[Test] = &tests![
+    an_engine_that_calls_a_container_running_for_ever_is_made_to_look,
+    an_engine_that_holds_a_process_is_believed,
+    an_exit_code_that_may_be_made_up_is_no_success,
+    a_followed_log_that_the_engine_leaves_open_is_read_to_its_end,
+];
+
+fn answer(body: &serde_json::Value) -> Answer {
+    Answer::new(StatusCode::OK).body(body.to_string())
+}
+
+/// The engine has missed the start.
+fn running_since_year_one(handle: &ExecutionHandle) -> Answer {
+    let never = "0001-01-01T00:00:00Z";
+    let state = json!({ "Status": "running", "Running": true, "Pid": 18572, "StartedAt": never, "FinishedAt": never });
+    answer(&json!({ "Id": handle.external_execution_id, "State": state }))
+}
+
+async fn ended(executor: &dyn ContainerExecutor, handle: &ExecutionHandle) -> ExecutionStatus {
+    wait(executor, handle, &OWNER.parse().unwrap(), &SystemClock).await.unwrap()
+}
+
+async fn an_engine_that_calls_a_container_running_for_ever_is_made_to_look() {
+    let bench = Bench::new().await;
+    let handle = bench.launch(&["exit 7"]).await;
+    ended(bench.direct.as_ref(), &handle).await;
+    let told = Fault::on(Method::GET, "/containers/*/json").always().answer_before(running_since_year_one(&handle));
+    let told = bench.proxy.inject(told);
+    bench.proxy.inject(
+        Fault::on(Method::GET, "/containers/*/top").always().answer_before(answer(&json!({ "Processes": null }))),
+    );
+    let status = bench.executor.check_status(&handle).await.unwrap();
+    assert_eq!(status, ExecutionStatus::Running { started_at: None });
+    assert_eq!(bench.proxy.count(Method::POST, "/containers/*/kill?signal=SIGCONT"), 1);
+    told.release();
+    let end = bench.executor.check_status(&handle).await.unwrap();
+    assert_eq!(end.termination().unwrap().cause, Cause::Exited { code: 7 });
+    bench.direct.cleanup(&handle).await.unwrap();
+}
+
+async fn an_engine_that_holds_a_process_is_believed() {
+    let bench = Bench::new().await;
+    let handle = bench.launch(&["exit 7"]).await;
+    ended(bench.direct.as_ref(), &handle).await;
+    let told = Fault::on(Method::GET, "/containers/*/json").always().answer_before(running_since_year_one(&handle));
+    bench.proxy.inject(told);
+    let one = answer(&json!({ "Processes": [["root", "18572", "probe"]] }));
+    bench.proxy.inject(Fault::on(Method::GET, "/containers/*/top").times(1).answer_before(one));
+    let refused = Answer::message(StatusCode::INTERNAL_SERVER_ERROR, "ps: not found");
+    bench.proxy.inject(Fault::on(Method::GET, "/containers/*/top").skip(1).answer_before(refused));
+    for _ in 0..2 {
+        let status = bench.executor.check_status(&handle).await.unwrap();
+        assert_eq!(status, ExecutionStatus::Running { started_at: None });
+    }
+    assert_eq!(bench.proxy.count(Method::GET, "/containers/*/top"), 2);
+    assert_eq!(bench.proxy.count(Method::POST, "/containers/*/kill"), 0);
+    bench.direct.cleanup(&handle).await.unwrap();
+}
+
+/// Another program has launched it, the engine has been started again since, and tells of no end.
+async fn an_exit_code_that_may_be_made_up_is_no_success() {
+    let bench = Bench::new().await;
+    bench.direct.discover().await.unwrap();
+    let handle = launch(bench.direct.as_ref(), &["print here", "exit 0"]).await;
+    ended(bench.direct.as_ref(), &handle).await;
+    let state = TempDir::new().unwrap();
+    let another = support::executor(&bench.proxy.uri(), json!({}), state.path()).unwrap();
+    let nothing = Fault::on(Method::GET, "/events").always().answer_before(Answer::new(StatusCode::OK));
+    let nothing = bench.proxy.inject(nothing);
+    let none = Answer::message(StatusCode::NOT_FOUND, "network bridge not found");
+    let none = bench.proxy.inject(Fault::on(Method::GET, "/networks/bridge").always().answer_before(none));
+    let status = another.check_status(&handle).await.unwrap();
+    let end = status.termination().unwrap();
+    assert_eq!((&end.cause, end.exit_code, end.evidence.complete), (&Cause::LostByProvider, None, false), "{end:?}");
+    assert_eq!(end.job_status(), JobStatus::Lost);
+    assert_eq!(another.harvest_job(&handle).await.unwrap().termination.cause, Cause::LostByProvider);
+    nothing.release();
+    none.release();
+    let status = another.check_status(&handle).await.unwrap();
+    assert_eq!(status.termination().unwrap().cause, Cause::Exited { code: 0 });
+    another.cleanup(&handle).await.unwrap();
+}
+
+/// So it does when the following begins at the very moment of the end.
+async fn a_followed_log_that_the_engine_leaves_open_is_read_to_its_end() {
+    let bench = Bench::new().await;
+    let open = Fault::on(Method::GET, "/containers/*/logs?follow=true").always().stall_body_after(0);
+    let open = bench.proxy.inject(open);
+    let handle = bench.launch(&["print here", "exit 3"]).await;
+    open.wait_hit().await;
+    ended(bench.executor.as_ref(), &handle).await;
+    let logs = bench.executor.harvest_job(&handle).await.unwrap().logs;
+    assert_eq!((logs.completeness, logs.stdout_bytes), (LogCompleteness::Complete, 5));
+    bench.direct.cleanup(&handle).await.unwrap();
+}
