@@ -234,7 +234,7 @@ fn capabilities(config: &DockerConfig) -> Capabilities {
     Capabilities::new(LaunchIdempotency::ByKey, always.into_iter().chain(exact.then_some(C::BinaryLogs)))
 }
 
-/// A running container's place in a list; `None` for one whose end must be looked at.
+/// What a list tells of a running container; `None` for one that must be looked at.
 fn listed_status(summary: &Listed) -> Option<ExecutionStatus> {
     (summary.state == Status::Alive && !summary.has_no_start()).then_some(ExecutionStatus::Running { started_at: None })
 }
@@ -389,7 +389,7 @@ impl DockerExecutor {
         let identity = Identity::read(&summary.labels, &self.host)?;
         let created_at = summary.labels.get(labels::CREATED)?.parse().ok()?;
         let handle = identity.handle(&summary.id, &self.executor_type, &self.host);
-        Some(OwnedExecution::new(handle, created_at, listed_status(summary).is_some()))
+        Some(OwnedExecution::new(handle, created_at, summary.state == Status::Alive))
     }
 
     /// The engine says conflict for a container that runs, and for one whose removal is already under way.
