@@ -13,7 +13,7 @@ use futures::{Stream, TryStreamExt};
 use http_body_util::{BodyExt, Collected};
 use hyper::{Method, Request, Response, body::Incoming};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use jiff::{Timestamp, fmt::rfc2822};
+use jiff::Timestamp;
 use longshore_core::{Error, ErrorKind, Result, Signal};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
@@ -250,35 +250,24 @@ impl Engine {
         self.within("events", ANSWER, asked).await
     }
 
-    /// The events of one container, or all, that the engine remembers. Takes up to a second, because the engine tells its own time in
-    /// whole ones.
-    pub(crate) async fn past_events_until_now(&self, id: Option<&str>) -> Result<Vec<Event>> {
-        let until = self.now().await?.as_second() + 1;
-        self.past_events(id, 0, until).await
-    }
-
-    /// The engine's own time.
-    async fn now(&self) -> Result<Timestamp> {
-        let asked = self.send(Method::GET, "/_ping", (), Bytes::new());
-        let response = self.within("ping", ANSWER, asked).await?;
-        let date = response.headers().get(hyper::header::DATE).and_then(|date| date.to_str().ok());
-        let date = date.and_then(|date| rfc2822::parse(date).ok());
-        date.map(|date| date.timestamp()).ok_or_else(|| {
-            Error::new(ErrorKind::Unexpected, "the engine's answer does not tell its time").with_operation("ping")
-        })
-    }
-
-    /// The events of one container, or all, between two times in Unix seconds, as far as the engine remembers them.
-    pub(crate) async fn past_events(&self, id: Option<&str>, since: i64, until: i64) -> Result<Vec<Event>> {
+    /// The events that the engine remembers, of one container or all, from a time on or all, until another, both by the engine's
+    /// clock. It answers when that has come.
+    pub(crate) async fn past_events(
+        &self,
+        id: Option<&str>,
+        since: Option<Timestamp>,
+        until: Timestamp,
+    ) -> Result<Vec<Event>> {
         #[derive(Serialize)]
         struct Query {
-            since: i64,
-            until: i64,
+            since: String,
+            until: String,
             filters: String,
         }
         let of_one = |id| HashMap::from([("type", vec!["container"]), ("container", vec![id])]);
         let filters = self.filters("events", &id.map(of_one).unwrap_or_default())?;
-        let query = Query { since, until, filters };
+        let since = since.map_or_else(|| "0".to_owned(), unix_time);
+        let query = Query { since, until: unix_time(until), filters };
         let answer = self.answer("events", Method::GET, "/events", query, Bytes::new()).await?;
         serde_json::Deserializer::from_slice(&answer)
             .into_iter()
@@ -404,3 +393,8 @@ impl LogsQuery {
 
 /// Shared by everything that works for one host.
 pub(crate) type SharedEngine = Arc<Engine>;
+
+/// As the engine takes times.
+pub(crate) fn unix_time(time: Timestamp) -> String {
+    format!("{}.{:09}", time.as_second(), time.subsec_nanosecond())
+}

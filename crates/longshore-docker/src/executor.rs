@@ -2,11 +2,14 @@
 
 use async_trait::async_trait;
 use futures::future::join_all;
+use jiff::Timestamp;
 use longshore_core::{
     Allow, Capabilities, Capability, CheckedJob, ContainerExecutor, Error, ErrorKind, EventStream, ExecutionHandle,
     ExecutionHost, ExecutionStatus, ExecutorContext, ExecutorType, Harvest, Health, HostFacts, HostName,
     LaunchIdempotency, LaunchRequest, LaunchSearch, LogPage, LogQuery, OwnedExecution, Owner, Plan, Progress, Result,
-    Signal, StopRequest, Termination, find_logins,
+    Signal, StopRequest, Termination,
+    clock::{later, since},
+    find_logins,
 };
 use std::{
     collections::HashMap,
@@ -28,7 +31,7 @@ use crate::{
         answers::{Container, Listed, Status},
         facts,
         labels::{self, HANDLE_VERSION, Identity, Metadata},
-        state::{self, Circumstances, Stage, Told},
+        state::{self, Attendance, Circumstances, Stage, Told},
     },
     memory::Memory,
     notes::{NotesFile, Sample},
@@ -39,8 +42,11 @@ use crate::{
 /// How long a harvest waits for the end of a log whose container has ended.
 const LOG_DRAIN: Duration = Duration::from_secs(60);
 
-/// How many executions at most are each looked at rather than listed.
+/// How many executions at most are each looked at rather than listed, and how many are looked at at one time.
 const FEW: usize = 4;
+
+/// How long an engine may take to look after a container before it is made to again.
+const WAKE: Duration = Duration::from_secs(60);
 
 /// Runs jobs as containers of one Docker Engine, or of Podman's service.
 #[derive(Debug)]
@@ -57,6 +63,8 @@ pub struct DockerExecutor {
     facts: Mutex<Option<Arc<HostFacts>>>,
     executions: Mutex<HashMap<String, Arc<Execution>>>,
     launches: TokenLocks,
+    /// The containers that the engine was made to look after, and when.
+    woken: Mutex<HashMap<String, Timestamp>>,
 }
 
 impl DockerExecutor {
@@ -79,6 +87,7 @@ impl DockerExecutor {
             facts: Mutex::default(),
             executions: Mutex::default(),
             launches: TokenLocks::default(),
+            woken: Mutex::default(),
         })
     }
 
@@ -138,43 +147,60 @@ impl DockerExecutor {
     async fn termination(&self, handle: &ExecutionHandle, container: &Container) -> Result<Termination> {
         let stop = self.notes(handle).read().stop;
         let told = if stop.is_none() && state::needs_evidence(container) { self.told(container).await } else { None };
-        let made_up = state::may_be_made_up(container) && !self.has_seen(handle, container).await?;
-        Ok(state::termination(container, &Circumstances { stop, told: told.unwrap_or_default(), made_up }))
+        let is_doubtful = state::may_be_made_up(container) && stop.is_none_or(|stop| !stop.confirmed);
+        let attendance = if is_doubtful { self.attendance(handle, container).await? } else { Attendance::Shown };
+        Ok(state::termination(container, &Circumstances { stop, told: told.unwrap_or_default(), attendance }))
     }
 
-    /// Whether the engine is known to have seen how the container ended. It is asked only where this program has not been with
-    /// it since the start.
-    async fn has_seen(&self, handle: &ExecutionHandle, container: &Container) -> Result<bool> {
-        let is_unbroken = |execution: &Arc<Execution>| execution.logs.is_unbroken();
-        if self.engine.is_podman()
-            || self.executions().get(&handle.external_execution_id).is_some_and(is_unbroken)
-            || is_attended(&self.folder, &file_name(handle))
-        {
-            return Ok(true);
+    /// Whether the engine saw how the container ended. It is asked only where this program has not been with it from the start
+    /// to the end.
+    async fn attendance(&self, handle: &ExecutionHandle, container: &Container) -> Result<Attendance> {
+        if self.engine.is_podman() || is_attended(&self.folder, &file_name(handle)) {
+            return Ok(Attendance::Shown);
         }
-        Ok(Memory::of(&self.engine, &container.id).await?.has_the_end(container))
+        let followed = self.executions().get(&handle.external_execution_id).cloned();
+        if let Some(execution) = followed
+            && execution.logs.is_unbroken().await
+        {
+            return Ok(Attendance::Shown);
+        }
+        Ok(Memory::of(&self.engine, &container.id).await?.of_the_end(container))
     }
 
     /// What the engine's events tell of an end; it forgets soon, and then there is no evidence.
     async fn told(&self, container: &Container) -> Option<Told> {
-        let since = state::time(&container.state.started_at)?.as_second();
-        let until = state::time(&container.state.finished_at)?.as_second() + 2;
-        let events = self.engine.past_events(Some(&container.id), since, until);
+        let since = state::time(&container.state.started_at)?;
+        let until = later(state::time(&container.state.finished_at)?, Duration::from_secs(2));
+        let events = self.engine.past_events(Some(&container.id), Some(since), until);
         let events = tokio::time::timeout(Duration::from_secs(10), events).await.ok()?.ok()?;
         Some(state::told(&events))
     }
 
     /// Makes the engine look after a container that it calls running and knows no start nor process of: a signal that finds
-    /// nobody makes it ask its runtime, and tell of the end some ten seconds later (measured on Engine 20.10).
+    /// nobody makes it ask its runtime, and tell of the end some ten seconds later (measured on Engine 20.10). Not again
+    /// meanwhile, because it would then ask a runtime that has already told.
     async fn wake(&self, container: &Container) {
-        if container.state.has_no_start() && matches!(self.engine.has_process(&container.id).await, Ok(false)) {
+        if !container.state.has_no_start() || !matches!(self.engine.has_process(&container.id).await, Ok(false)) {
+            return;
+        }
+        if self.begins_to_wake(&container.id) {
             let woken = self.engine.kill(&container.id, Signal::CONT).await;
             tracing::info!(
                 container = container.id,
                 ?woken,
-                "the engine is made to look after a container that ended while it was down"
+                "the engine is made to look after a container without a process"
             );
         }
+    }
+
+    /// Whether it is time to; if so, it is noted.
+    fn begins_to_wake(&self, id: &str) -> bool {
+        let mut woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.context.clock.now();
+        woken.retain(|_, at| since(now, *at) < WAKE);
+        let is_due = !woken.contains_key(id);
+        woken.entry(id.to_owned()).or_insert(now);
+        is_due
     }
 
     async fn status(&self, handle: &ExecutionHandle, container: &Container) -> Result<ExecutionStatus> {
@@ -182,6 +208,18 @@ impl DockerExecutor {
             Some(status) => status,
             None => ExecutionStatus::Terminated(self.termination(handle, container).await?),
         })
+    }
+
+    /// The status by a list of all containers, which tells of those that run; any other is looked at.
+    async fn status_in(&self, listed: &HashMap<&str, &Listed>, handle: &ExecutionHandle) -> Result<ExecutionStatus> {
+        self.check(handle)?;
+        let Some(summary) = listed.get(handle.external_execution_id.as_str()) else {
+            return Ok(ExecutionStatus::NotFound);
+        };
+        match listed_status(summary) {
+            Some(status) => Ok(status),
+            None => self.check_status(handle).await,
+        }
     }
 
     fn not_found(handle: &ExecutionHandle, operation: &'static str) -> Error {
@@ -309,16 +347,8 @@ impl ContainerExecutor for DockerExecutor {
         };
         let listed: HashMap<&str, &Listed> = listed.iter().map(|summary| (summary.id.as_str(), summary)).collect();
         let mut answers = Vec::with_capacity(handles.len());
-        for handle in handles {
-            let answer = match (self.check(handle), listed.get(handle.external_execution_id.as_str())) {
-                (Err(error), _) => Err(error),
-                (Ok(()), None) => Ok(ExecutionStatus::NotFound),
-                (Ok(()), Some(summary)) => match listed_status(summary) {
-                    Some(status) => Ok(status),
-                    None => self.check_status(handle).await,
-                },
-            };
-            answers.push(answer);
+        for few in handles.chunks(FEW) {
+            answers.extend(join_all(few.iter().map(|handle| self.status_in(&listed, handle))).await);
         }
         answers
     }
@@ -349,7 +379,8 @@ impl ContainerExecutor for DockerExecutor {
         }
         let execution = self.execution(handle);
         let logs = execution.logs.summary(LOG_DRAIN).await.map_err(|error| error.with_operation("harvest_job"))?;
-        let termination = self.termination(handle, &container).await?;
+        let termination = self.termination(handle, &container).await;
+        let termination = termination.map_err(|error| error.with_operation("harvest_job"))?;
         let usage = Sample::usage(execution.notes.read().sample, termination.run_time().unwrap_or_default());
         Ok(Harvest::new(termination, logs, usage))
     }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use hyper::Method;
 use jiff::Timestamp;
-use longshore_core::{ErrorKind, Result, clock::since};
+use longshore_core::{Error, ErrorKind, Result, clock::since};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
     client::Engine,
     mapping::{
         answers::{Container, Event},
-        state::time,
+        state::{Attendance, time},
     },
 };
 
@@ -39,17 +39,22 @@ struct Network {
 
 impl Memory {
     pub(crate) async fn of(engine: &Engine, id: &str) -> Result<Self> {
-        let live_restore = engine.info().await?.live_restore_enabled.unwrap_or(true);
+        let info = engine.info().await?;
+        let live_restore = info.live_restore_enabled.unwrap_or(true);
+        let now = info.system_time.as_deref().and_then(time).ok_or_else(|| {
+            Error::new(ErrorKind::Unexpected, "the engine's answer does not tell its time").with_operation("info")
+        })?;
         let network = engine.ask::<Network>("inspect network", Method::GET, "/networks/bridge", (), Bytes::new()).await;
         let began = match network {
             Ok(network) => time(&network.created).filter(|_| !live_restore),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        let events = engine.past_events_until_now(Some(id)).await?;
-        let is_forgetful =
-            began.is_none() && events.is_empty() && engine.past_events_until_now(None).await?.len() >= REMEMBERED;
-        Ok(Self { events, began, is_forgetful })
+        let mut memory = Self { events: engine.past_events(Some(id), None, now).await?, began, is_forgetful: false };
+        if began.is_none() && !memory.tells("start") {
+            memory.is_forgetful = engine.past_events(None, None, now).await?.len() >= REMEMBERED;
+        }
+        Ok(memory)
     }
 
     /// Whether the engine has lived since it made the container, and so knows of every start.
@@ -66,13 +71,16 @@ impl Memory {
         knows_the_start && (self.tells("start") || self.began_before(&container.state.started_at))
     }
 
-    /// Whether the exit code is beyond doubt, although an engine that begins makes one up for an end that it has missed: it dates
-    /// that then, and tells of no end. With 255, its runtime may have made it up. An engine that forgets, and would not show when
-    /// it began, is believed.
-    pub(crate) fn has_the_end(&self, container: &Container) -> bool {
+    /// Whether the engine was there at the end, although one that begins makes an exit code up for an end that it has missed: it
+    /// dates that then, and tells of no end. With 255, its runtime may have made it up.
+    pub(crate) fn of_the_end(&self, container: &Container) -> Attendance {
         let state = &container.state;
         let is_told = state.exit_code == 0 && self.tells("die");
-        is_told || self.is_forgetful || self.has_the_run(container) || self.began_long_after(&state.finished_at)
+        match is_told || self.has_the_run(container) || self.began_long_after(&state.finished_at) {
+            true => Attendance::Shown,
+            false if self.is_forgetful => Attendance::Unknown,
+            false => Attendance::Doubtful,
+        }
     }
 
     fn tells(&self, action: &str) -> bool {
@@ -132,6 +140,7 @@ mod tests {
     /// runtime or made it up.
     #[test]
     fn an_exit_code_is_believed_of_an_engine_that_was_there() {
+        use Attendance::{Doubtful, Shown, Unknown};
         let finished = |exit_code, finished_at: &str| {
             let mut container = container();
             container.state.exit_code = exit_code;
@@ -139,25 +148,26 @@ mod tests {
             container
         };
         let (soon, late) = ("2026-11-26T10:16:03.1Z", "2026-11-26T10:27:00.0Z");
-        for (actions, began, code, believed) in [
-            (&[][..], None, 0, false),
-            (&[], None, 255, false),
-            (&["die"], None, 0, true),
-            (&["start", "die"], None, 0, true),
+        for (actions, began, code, attendance) in [
+            (&[][..], None, 0, Doubtful),
+            (&[], None, 255, Doubtful),
+            (&["die"], None, 0, Shown),
+            (&["start", "die"], None, 0, Shown),
             // Its runtime had lost the container, and it told of that.
-            (&["die"], None, 255, false),
-            (&["start", "die"], None, 255, true),
+            (&["die"], None, 255, Doubtful),
+            (&["start", "die"], None, 255, Shown),
             // It dates what it makes up at its beginning, and makes its network later.
-            (&[], Some("2026-11-26T10:16:14.1Z"), 0, false),
-            (&[], Some(late), 0, true),
-            (&[], Some(late), 255, true),
-            (&[], Some("2026-11-26T10:15:59.6Z"), 0, true),
+            (&[], Some("2026-11-26T10:16:14.1Z"), 0, Doubtful),
+            (&[], Some(late), 0, Shown),
+            (&[], Some(late), 255, Shown),
+            (&[], Some("2026-11-26T10:15:59.6Z"), 0, Shown),
         ] {
             let memory = memory(actions, began);
-            assert_eq!(memory.has_the_end(&finished(code, soon)), believed, "{memory:?} {code}");
+            assert_eq!(memory.of_the_end(&finished(code, soon)), attendance, "{memory:?} {code}");
         }
-        let forgetful = Memory { is_forgetful: true, ..memory(&[], None) };
-        assert!(forgetful.has_the_end(&finished(0, soon)));
+        let forgetful = Memory { is_forgetful: true, ..memory(&["die"], None) };
+        assert_eq!(forgetful.of_the_end(&finished(0, soon)), Shown);
+        assert_eq!(forgetful.of_the_end(&finished(255, soon)), Unknown);
     }
 
     #[test]

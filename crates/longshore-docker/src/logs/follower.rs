@@ -53,7 +53,8 @@ pub(crate) struct Following {
     pub(crate) ended: Option<Ending>,
     /// Why the engine can't be asked just now.
     pub(crate) trouble: Option<String>,
-    /// True for as long as the log has been followed without a break, from the start on: the engine was there all the time.
+    /// True for as long as the log has been followed without a break, from the start to the end: the engine was there all the
+    /// time.
     pub(crate) unbroken: bool,
 }
 
@@ -137,7 +138,11 @@ impl Follower {
     }
 
     fn end(&self, ending: Ending) {
-        self.following.send_modify(|following| following.ended = Some(ending));
+        self.following.send_modify(|following| {
+            // A log that reaches its cap is left before the container's end.
+            following.unbroken &= !matches!(ending, Ending::Log(LogCompleteness::Truncated { .. }));
+            following.ended = Some(ending);
+        });
     }
 
     fn trouble(&self, why: String) {
@@ -239,11 +244,20 @@ impl Follower {
         self.asked();
         // Podman loses lines of a log that it is to follow (measured on Podman 4.3), and none of one that it reads.
         let follow = follow && !self.engine.is_podman();
-        let response = self.engine.logs(&self.container, &LogsQuery::since(since, follow)).await?;
+        let query = LogsQuery::since(since, follow);
+        let response = tokio::select! {
+            response = self.engine.logs(&self.container, &query) => response?,
+            () = self.falls_silent(), if follow => return Ok(Pause::End),
+        };
         self.following.send_if_modified(|following| following.trouble.take().is_some());
         let mut body = response.into_body();
         let mut parser = FrameParser::default();
-        while let Some(part) = tokio::select! { part = body.frame() => part, () = self.falls_silent() => None } {
+        loop {
+            let part = tokio::select! {
+                part = body.frame() => part,
+                () = self.falls_silent(), if follow => None,
+            };
+            let Some(part) = part else { break };
             let part =
                 part.map_err(|error| Error::new(ErrorKind::Unavailable, "the log was cut").with_source(error))?;
             parser.push(part.data_ref().map_or(&[], |data| data));
@@ -258,14 +272,15 @@ impl Follower {
         Err(Error::new(ErrorKind::Unavailable, "the log was cut in the middle of a frame"))
     }
 
-    /// The engine can leave a followed log open whose container has ended: where the following began at that very moment, and
-    /// where it does not know of the end.
+    /// The engine can leave a followed log open whose container has ended: where the following began at that very moment, where
+    /// it does not know of the end, and where it is gone and its successor has answered.
     async fn falls_silent(&self) {
         let mut over = self.over.clone();
         if over.wait_for(|over| *over).await.is_err() {
             std::future::pending::<()>().await;
         }
         self.clock.sleep(SILENCE).await;
+        self.following.send_modify(|following| following.unbroken = false);
     }
 
     /// Stores what the parser holds; true once the cap is reached.

@@ -9,6 +9,8 @@ use super::{
     spill,
 };
 
+/// How long the engine may take to end the log of a container that has ended.
+const END: Duration = Duration::from_secs(2);
 /// How long the first question to the engine may take before a reader is told that there is nothing yet.
 const ASK: Duration = Duration::from_secs(10);
 
@@ -31,9 +33,12 @@ impl LogReader {
         Self { container, following, over, clock }
     }
 
-    /// Whether the engine is known to have been there since the start.
-    pub(crate) fn is_unbroken(&self) -> bool {
-        self.following.borrow().unbroken
+    /// Whether the engine is known to have been there from the start to the end of a container that has ended: the log was
+    /// followed without a break until the engine ended it.
+    pub(crate) async fn is_unbroken(&self) -> bool {
+        self.over.send_replace(true);
+        let now = self.wait_until(END, |following| following.ended.is_some() || !following.unbroken).await;
+        now.ended.is_some() && now.unbroken
     }
 
     /// A page from the query's cursor on; waits for something new as long as the query says.

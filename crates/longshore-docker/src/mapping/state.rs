@@ -24,8 +24,27 @@ pub(crate) struct Circumstances {
     pub(crate) stop: Option<StopNote>,
     /// What the engine's events tell.
     pub(crate) told: Told,
-    /// Whether the engine may have made the exit code up.
-    pub(crate) made_up: bool,
+    /// Whether the engine saw the end.
+    pub(crate) attendance: Attendance,
+}
+
+/// Whether an engine was there at the end of a container, which decides whether it is believed where it may have made up the
+/// exit code.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Attendance {
+    /// It can show that it was, or has said what no engine makes up.
+    #[default]
+    Shown,
+    /// It has forgotten too much of its present life to show it.
+    Unknown,
+    /// It would show it if it had been.
+    Doubtful,
+}
+
+impl Circumstances {
+    fn is_confirmed_stop(&self) -> bool {
+        self.stop.is_some_and(|stop| stop.confirmed)
+    }
 }
 
 /// What the engine's events tell of an end.
@@ -102,12 +121,11 @@ pub(crate) fn may_be_made_up(container: &Container) -> bool {
 /// How a container ended.
 pub(crate) fn termination(container: &Container, circumstances: &Circumstances) -> Termination {
     let state = &container.state;
-    if circumstances.made_up && !circumstances.stop.is_some_and(|stop| stop.confirmed) {
-        let evidence = Evidence::incomplete()
-            .with_message(Some(MADE_UP.to_owned()))
-            .with_fact("State.ExitCode", state.exit_code)
-            .with_fact("State.FinishedAt", &state.finished_at);
-        return Termination::new(Cause::LostByProvider, evidence).with_times(time(&state.started_at), None);
+    if circumstances.attendance == Attendance::Doubtful && !circumstances.is_confirmed_stop() {
+        let evidence =
+            Evidence::incomplete().with_message(Some(MADE_UP.to_owned())).with_fact("State.ExitCode", state.exit_code);
+        let lost = Termination::new(Cause::LostByProvider, evidence);
+        return lost.with_times(time(&state.started_at), time(&state.finished_at));
     }
     let code = state.exit_code;
     let evidence = Evidence::complete()
@@ -134,7 +152,8 @@ fn cause(state: &ContainerState, code: i64, circumstances: &Circumstances, evide
         return (Cause::OutOfMemory, evidence);
     }
     if code <= SIGNAL_BASE {
-        return (exited, evidence);
+        let is_open = circumstances.attendance == Attendance::Unknown;
+        return (exited, if is_open { evidence.left_open() } else { evidence });
     }
     if circumstances.told.out_of_memory {
         return (Cause::OutOfMemory, evidence.with_fact("oom event", true));
@@ -205,7 +224,7 @@ mod tests {
         let stopped = |confirmed| Circumstances {
             stop: Some(StopNote { reason: StopReason::TimedOut, confirmed, unanswered: 0 }),
             told: Told { killed_by: Some(Signal::KILL), ..Told::default() },
-            made_up: false,
+            ..Circumstances::default()
         };
         let cases = [
             (end(0, false, &none), (Cause::Exited { code: 0 }, true)),
@@ -228,7 +247,7 @@ mod tests {
 
     #[test]
     fn an_exit_code_that_may_be_made_up_is_none() {
-        let doubt = Circumstances { made_up: true, ..Circumstances::default() };
+        let doubt = Circumstances { attendance: Attendance::Doubtful, ..Circumstances::default() };
         for code in [0, 255] {
             assert!(may_be_made_up(&container("exited", code, false, "")));
             let end = termination(&container("exited", code, false, ""), &doubt);
@@ -238,6 +257,8 @@ mod tests {
         let stop = Some(StopNote { reason: StopReason::Cancelled, confirmed: true, unanswered: 0 });
         let stopped = Circumstances { stop, ..doubt };
         assert_eq!(termination(&container("exited", 0, false, ""), &stopped).cause, Cause::Cancelled);
+        let forgotten = Circumstances { attendance: Attendance::Unknown, ..Circumstances::default() };
+        assert_eq!(end(0, false, &forgotten), (Cause::Exited { code: 0 }, false));
         assert!([1, 7, 137, 254].iter().all(|code| !may_be_made_up(&container("exited", *code, false, ""))));
     }
 

@@ -3,10 +3,10 @@
 
 use hyper::{Method, StatusCode};
 use longshore_core::{
-    Cause, ContainerExecutor, ExecutionHandle, ExecutionStatus, JobStatus, LogCompleteness, SystemClock, wait,
+    ByteSize, Cause, ContainerExecutor, ExecutionHandle, ExecutionStatus, JobStatus, LogCompleteness, SystemClock, wait,
 };
 use longshore_testkit::{
-    proxy::{Answer, Fault},
+    proxy::{Answer, Fault, FaultHandle},
     suite::Test,
     tests,
 };
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::{
     faults::Bench,
-    launching::{OWNER, launch},
+    launching::{OWNER, launch, request, template},
     support,
 };
 
@@ -23,7 +23,9 @@ pub(crate) const TESTS: &[Test] = &tests![
     an_engine_that_calls_a_container_running_for_ever_is_made_to_look,
     an_engine_that_holds_a_process_is_believed,
     an_exit_code_that_may_be_made_up_is_no_success,
+    a_log_that_reached_its_cap_proves_no_end,
     a_followed_log_that_the_engine_leaves_open_is_read_to_its_end,
+    a_followed_log_that_falls_silent_proves_no_end,
 ];
 
 fn answer(body: &serde_json::Value) -> Answer {
@@ -58,7 +60,7 @@ async fn an_engine_that_calls_a_container_running_for_ever_is_made_to_look() {
     for status in bench.executor.check_statuses(&vec![handle.clone(); 8]).await {
         assert!(status.unwrap().is_live());
     }
-    assert_eq!(bench.proxy.count(Method::POST, "/containers/*/kill?signal=SIGCONT"), 9);
+    assert_eq!(bench.proxy.count(Method::POST, "/containers/*/kill?signal=SIGCONT"), 1, "not again at once");
     told.release();
     let end = bench.executor.check_status(&handle).await.unwrap();
     assert_eq!(end.termination().unwrap().cause, Cause::Exited { code: 7 });
@@ -84,6 +86,14 @@ async fn an_engine_that_holds_a_process_is_believed() {
     bench.direct.cleanup(&handle).await.unwrap();
 }
 
+/// The engine tells of nothing that was before, nor of when it began.
+fn begun_again(bench: &Bench) -> [FaultHandle; 2] {
+    let nothing = Fault::on(Method::GET, "/events").always().answer_before(Answer::new(StatusCode::OK));
+    let none = Answer::message(StatusCode::NOT_FOUND, "network bridge not found");
+    let none = Fault::on(Method::GET, "/networks/bridge").always().answer_before(none);
+    [nothing, none].map(|fault| bench.proxy.inject(fault))
+}
+
 /// Another program has launched it, the engine has been started again since, and tells of no end.
 async fn an_exit_code_that_may_be_made_up_is_no_success() {
     let bench = Bench::new().await;
@@ -92,31 +102,64 @@ async fn an_exit_code_that_may_be_made_up_is_no_success() {
     ended(bench.direct.as_ref(), &handle).await;
     let state = TempDir::new().unwrap();
     let another = support::executor(&bench.proxy.uri(), json!({}), state.path()).unwrap();
-    let nothing = Fault::on(Method::GET, "/events").always().answer_before(Answer::new(StatusCode::OK));
-    let nothing = bench.proxy.inject(nothing);
-    let none = Answer::message(StatusCode::NOT_FOUND, "network bridge not found");
-    let none = bench.proxy.inject(Fault::on(Method::GET, "/networks/bridge").always().answer_before(none));
+    let begun_again = begun_again(&bench);
     let status = another.check_status(&handle).await.unwrap();
     let end = status.termination().unwrap();
     assert_eq!((&end.cause, end.exit_code, end.evidence.complete), (&Cause::LostByProvider, None, false), "{end:?}");
     assert_eq!(end.job_status(), JobStatus::Lost);
     assert_eq!(another.harvest_job(&handle).await.unwrap().termination.cause, Cause::LostByProvider);
-    nothing.release();
-    none.release();
+    begun_again.iter().for_each(FaultHandle::release);
     let status = another.check_status(&handle).await.unwrap();
     assert_eq!(status.termination().unwrap().cause, Cause::Exited { code: 0 });
     another.cleanup(&handle).await.unwrap();
 }
 
-/// So it does when the following begins at the very moment of the end.
+/// It is not followed any more from then on.
+async fn a_log_that_reached_its_cap_proves_no_end() {
+    let bench = Bench::new().await;
+    let mut template = template(&["lines 100 60", "exit 0"]);
+    template.log_cap = ByteSize::from_bytes(1_000);
+    let request = request(bench.executor.as_ref(), template);
+    let handle = bench.executor.launch_job(&request).await.unwrap();
+    ended(bench.direct.as_ref(), &handle).await;
+    let begun_again = begun_again(&bench);
+    let harvest = bench.executor.harvest_job(&handle).await.unwrap();
+    assert!(matches!(harvest.logs.completeness, LogCompleteness::Truncated { .. }), "{:?}", harvest.logs);
+    assert_eq!(harvest.termination.cause, Cause::LostByProvider);
+    begun_again.iter().for_each(FaultHandle::release);
+    assert_eq!(bench.executor.harvest_job(&handle).await.unwrap().termination.cause, Cause::Exited { code: 0 });
+    bench.executor.cleanup(&handle).await.unwrap();
+}
+
+/// So it does when the following begins at the very moment of the end; of a log without output, not even the answer begins.
 async fn a_followed_log_that_the_engine_leaves_open_is_read_to_its_end() {
     let bench = Bench::new().await;
-    let open = Fault::on(Method::GET, "/containers/*/logs?follow=true").always().stall_body_after(0);
-    let open = bench.proxy.inject(open);
-    let handle = bench.launch(&["print here", "exit 3"]).await;
-    open.wait_hit().await;
-    ended(bench.executor.as_ref(), &handle).await;
-    let logs = bench.executor.harvest_job(&handle).await.unwrap().logs;
-    assert_eq!((logs.completeness, logs.stdout_bytes), (LogCompleteness::Complete, 5));
+    let open = Fault::on(Method::GET, "/containers/*/logs?follow=true").always();
+    for (fault, script, bytes) in
+        [(open.clone().stall_body_after(0), "print here", 5), (open.hang_after(), "append /dev/null nothing", 0)]
+    {
+        let open = bench.proxy.inject(fault);
+        let handle = bench.launch(&[script, "exit 3"]).await;
+        ended(bench.executor.as_ref(), &handle).await;
+        let logs = bench.executor.harvest_job(&handle).await.unwrap().logs;
+        assert_eq!((logs.completeness, logs.stdout_bytes), (LogCompleteness::Complete, bytes));
+        open.release();
+        bench.direct.cleanup(&handle).await.unwrap();
+    }
+}
+
+/// As it is after the loss of an engine whose connection nobody has closed.
+async fn a_followed_log_that_falls_silent_proves_no_end() {
+    let bench = Bench::new().await;
+    bench.proxy.inject(Fault::on(Method::GET, "/containers/*/logs?follow=true").always().stall_body_after(0));
+    let handle = bench.launch(&["print here", "exit 0"]).await;
+    ended(bench.direct.as_ref(), &handle).await;
+    let begun_again = begun_again(&bench);
+    let end = bench.executor.check_status(&handle).await.unwrap();
+    assert_eq!(end.termination().unwrap().cause, Cause::LostByProvider);
+    let harvest = bench.executor.harvest_job(&handle).await.unwrap();
+    assert_eq!(harvest.termination.cause, Cause::LostByProvider);
+    assert!(matches!(harvest.logs.completeness, LogCompleteness::Lossy { .. }), "{:?}", harvest.logs);
+    begun_again.iter().for_each(FaultHandle::release);
     bench.direct.cleanup(&handle).await.unwrap();
 }
