@@ -380,9 +380,9 @@ pub(crate) struct LogsQuery {
 impl LogsQuery {
     const ALL: Self = Self { stdout: true, stderr: true, timestamps: true, follow: false, since: None, tail: None };
 
-    /// All from the given time (`SECONDS.NANOSECONDS`) on; with `follow`, also what is still to come.
-    pub(crate) fn since(since: Option<String>, follow: bool) -> Self {
-        Self { follow, since, ..Self::ALL }
+    /// All from the given time on; with `follow`, also what is still to come.
+    pub(crate) fn since(since: Option<Timestamp>, follow: bool) -> Self {
+        Self { follow, since: since.map(unix_time), ..Self::ALL }
     }
 
     /// Only the last record.
@@ -395,6 +395,6 @@ impl LogsQuery {
 pub(crate) type SharedEngine = Arc<Engine>;
 
 /// As the engine takes times.
-pub(crate) fn unix_time(time: Timestamp) -> String {
+fn unix_time(time: Timestamp) -> String {
     format!("{}.{:09}", time.as_second(), time.subsec_nanosecond())
 }

@@ -1,6 +1,7 @@
 //! Follows one container's log and spills it to disk, so that no reader slows another or the engine.
 
 use http_body_util::BodyExt;
+use jiff::Timestamp;
 use longshore_core::{ByteSize, Clock, Error, ErrorKind, LogCompleteness, Result};
 use std::{
     fs::File,
@@ -330,11 +331,11 @@ impl Follower {
 
 /// From which time to ask again, and how many of the records that then come are stored already. Asks for a
 /// little more than is needed, because records may be out of order by a little.
-fn resume_point(spill: &Spill) -> io::Result<(Option<String>, u64)> {
+fn resume_point(spill: &Spill) -> io::Result<(Option<Timestamp>, u64)> {
     let Some(newest) = spill.extent().newest else { return Ok((None, 0)) };
     let since = newest - DISORDER;
-    let text = format!("{}.{:09}", since.div_euclid(1_000_000_000), since.rem_euclid(1_000_000_000));
-    Ok((Some(text), spill.count_since(since)?))
+    let time = Timestamp::from_nanosecond(i128::from(since)).map_err(io::Error::other)?;
+    Ok((Some(time), spill.count_since(since)?))
 }
 
 fn unwritable(error: &io::Error) -> Error {

@@ -3,7 +3,9 @@
 
 use hyper::{Method, StatusCode};
 use longshore_core::{
-    ByteSize, Cause, ContainerExecutor, ExecutionHandle, ExecutionStatus, JobStatus, LogCompleteness, SystemClock, wait,
+    ByteSize, Cause, ContainerExecutor, ExecutionHandle, ExecutionStatus, JobStatus, LogCompleteness, SystemClock,
+    layers::{TimeoutLayer, Timeouts},
+    wait,
 };
 use longshore_testkit::{
     proxy::{Answer, Fault, FaultHandle},
@@ -11,6 +13,7 @@ use longshore_testkit::{
     tests,
 };
 use serde_json::json;
+use std::sync::Arc;
 use tempfile::TempDir;
 
 use crate::{
@@ -26,6 +29,7 @@ pub(crate) const TESTS: &[Test] = &tests![
     a_log_that_reached_its_cap_proves_no_end,
     a_followed_log_that_the_engine_leaves_open_is_read_to_its_end,
     a_followed_log_that_falls_silent_proves_no_end,
+    many_that_ended_before_are_told_within_a_questions_limit,
 ];
 
 fn answer(body: &serde_json::Value) -> Answer {
@@ -147,6 +151,22 @@ async fn a_followed_log_that_the_engine_leaves_open_is_read_to_its_end() {
         open.release();
         bench.direct.cleanup(&handle).await.unwrap();
     }
+}
+
+/// Whoever has been away asks for as many at one time, and the engine for its memory of each.
+async fn many_that_ended_before_are_told_within_a_questions_limit() {
+    let bench = Bench::new().await;
+    bench.direct.discover().await.unwrap();
+    let handle = launch(bench.direct.as_ref(), &["exit 0"]).await;
+    ended(bench.direct.as_ref(), &handle).await;
+    let state = TempDir::new().unwrap();
+    let another = support::executor(&bench.proxy.uri(), json!({}), state.path()).unwrap();
+    let another = TimeoutLayer::new(another, Arc::new(SystemClock), Timeouts::default());
+    for status in another.check_statuses(&vec![handle.clone(); 100]).await {
+        assert_eq!(status.unwrap().termination().unwrap().cause, Cause::Exited { code: 0 });
+    }
+    assert!(bench.proxy.count(Method::GET, "/events") >= 100, "the engine is asked");
+    another.cleanup(&handle).await.unwrap();
 }
 
 /// As it is after the loss of an engine whose connection nobody has closed.

@@ -4,8 +4,8 @@ use bollard::query_parameters::{KillContainerOptionsBuilder, TagImageOptionsBuil
 use hyper::Method;
 use longshore_core::{
     Advice, CapturedLogs, Cause, Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutionHandle, JobStatus,
-    LaunchRequest, LaunchSearch, LogCompleteness, LogDelivery, RunEvent, RunObserver, RunOutcome, Runner, StopReason,
-    StopRequest, SystemClock,
+    LaunchRequest, LaunchSearch, LogCompleteness, LogDelivery, LogQuery, RunEvent, RunObserver, RunOutcome, Runner,
+    StopReason, StopRequest, SystemClock,
 };
 use longshore_testkit::{
     proxy::{Fault, FaultProxy},
@@ -33,6 +33,7 @@ pub(crate) const TESTS: &[Test] = &tests![
     a_job_whose_shim_is_killed_is_no_success,
     an_engine_that_ends_in_order_ends_its_jobs,
     an_engine_whose_disk_is_full_launches_nothing_until_there_is_room,
+    an_exit_code_of_an_engine_that_has_forgotten_the_start_is_believed,
     a_kill_that_the_engine_has_forgotten_is_an_exit_with_open_evidence,
 ];
 
@@ -258,6 +259,27 @@ async fn forget(docker: &bollard::Docker) {
         let tag = TagImageOptionsBuilder::new().repo(support::IMAGE).tag("again").build();
         docker.tag_image(support::IMAGE, Some(tag)).await.unwrap();
     }
+}
+
+async fn an_exit_code_of_an_engine_that_has_forgotten_the_start_is_believed() {
+    let (engine, state) = (PrivateEngine::start(&[]).await, TempDir::new().unwrap());
+    let (docker, first) = (engine.docker(), executor(&engine, &state));
+    first.discover().await.unwrap();
+    let handle = launch(first.as_ref(), &["catch TERM 255", "print here", "forever"]).await;
+    drop(first);
+    // The print tells that the signal is caught from now on.
+    let (elsewhere, owner) = (TempDir::new().unwrap(), OWNER.parse().unwrap());
+    let another = executor(&engine, &elsewhere);
+    while another.get_logs(&handle, &LogQuery::from_start()).await.unwrap().records.is_empty() {
+        SystemClock.sleep(Duration::from_millis(20)).await;
+    }
+    forget(&docker).await;
+    let kill = KillContainerOptionsBuilder::new().signal("TERM").build();
+    docker.kill_container(&handle.external_execution_id, Some(kill)).await.unwrap();
+    let status = longshore_core::wait(another.as_ref(), &handle, &owner, &SystemClock).await.unwrap();
+    let end = status.termination().unwrap();
+    assert_eq!((&end.cause, end.evidence.complete), (&Cause::Exited { code: 255 }, false), "{end:?}");
+    another.cleanup(&handle).await.unwrap();
 }
 
 async fn a_kill_that_the_engine_has_forgotten_is_an_exit_with_open_evidence() {
