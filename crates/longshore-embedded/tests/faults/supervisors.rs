@@ -26,6 +26,11 @@ fn processes(handle: &ExecutionHandle) -> Vec<i32> {
     read.flat_map(|text| text.lines().map(|line| line.parse().unwrap()).collect::<Vec<i32>>()).collect()
 }
 
+/// Waits until the program has said something, and it is stored.
+async fn said(bench: &Bench, handle: &ExecutionHandle) {
+    until("its output is stored", || bench.folder(handle.token).join("stdout").metadata().unwrap().len() > 0).await;
+}
+
 async fn removed(bench: &Bench, handle: &ExecutionHandle) {
     bench.executor.cleanup(handle).await.unwrap();
     bench.assert_nothing_left(handle.token);
@@ -37,7 +42,7 @@ async fn a_container_whose_supervisor_was_killed_is_gone_when_it_is_said_to_be()
     for _ in 0..5 {
         let request = bench.request(&["print begun", "children 30 1h", "forever"]).await;
         let handle = bench.executor.launch_job(&request).await.unwrap();
-        until("its output is stored", || bench.folder(handle.token).join("stdout").metadata().unwrap().len() > 0).await;
+        said(&bench, &handle).await;
         until("it has its processes", || processes(&handle).iter().filter(|pid| lives(**pid)).count() > 30).await;
         let all = processes(&handle);
         kill(bench.process(handle.token, "supervisor"));
@@ -62,6 +67,8 @@ async fn a_stop_ends_when_the_supervisor_is_killed() {
     let bench = Bench::new().await;
     for _ in 0..10 {
         let handle = bench.launch(&["ignore TERM", "print deaf", "forever"]).await;
+        // A wish that came before would end it.
+        said(&bench, &handle).await;
         let patient = StopRequest::new(StopReason::Cancelled, Duration::from_secs(3600));
         let names = || fs::read_dir(bench.folder(handle.token)).unwrap().map(|entry| entry.unwrap().file_name());
         let (stopped, ()) = tokio::join!(bench.executor.stop_job(&handle, &patient), async {
