@@ -16,6 +16,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 type Entry = (Change, oneshot::Sender<Result<()>>);
 
+/// The answer about a change that was handed in.
+#[derive(Debug)]
+pub(crate) struct Answer(oneshot::Receiver<Result<()>>);
+
 /// Stores changes on behalf of everybody in a session.
 #[derive(Debug, Clone)]
 pub(crate) struct Recorder(Vec<mpsc::UnboundedSender<Entry>>);
@@ -39,14 +43,21 @@ impl Recorder {
         (Self(senders), recordings)
     }
 
-    /// Returns once the change is durable, however long the store can't be reached.
-    pub(crate) async fn record(&self, change: Change) -> Result<()> {
+    /// Hands in a change, which is stored whether the answer is waited for or not. One job's changes keep their order.
+    pub(crate) fn hand_in(&self, change: Change) -> Answer {
         let (answer, answered) = oneshot::channel();
-        let gone = || Error::new(ErrorKind::LeaseLost, "the session has ended");
-        // One job's changes keep their order.
         let lane = usize::from(change.token.job().as_uuid().as_bytes()[15]) % LANES;
-        self.0[lane].send((change, answer)).map_err(|_| gone())?;
-        answered.await.unwrap_or_else(|_| Err(gone()))
+        // Where nobody takes it, the answer says so.
+        let _ = self.0[lane].send((change, answer));
+        Answer(answered)
+    }
+}
+
+impl Answer {
+    /// Returns once the change is durable, however long the store can't be reached. Cancel-safe.
+    pub(crate) async fn stored(&mut self) -> Result<()> {
+        let gone = || Error::new(ErrorKind::LeaseLost, "the session has ended");
+        (&mut self.0).await.unwrap_or_else(|_| Err(gone()))
     }
 }
 

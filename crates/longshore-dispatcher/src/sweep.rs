@@ -136,7 +136,7 @@ async fn sweep(scene: &Scene, executor: &dyn ContainerExecutor) -> Result<()> {
         if known && let Some(end) = end {
             // The evidence first: nobody can ask afterwards.
             let note = What::Noted(format!("it was found later, and removed: {end}"));
-            scene.recorder.record(Change::new(token, scene.clock().now(), note)).await?;
+            scene.recorder.hand_in(Change::new(token, scene.clock().now(), note)).stored().await?;
         }
         clear(executor, &leftover).await?;
     }

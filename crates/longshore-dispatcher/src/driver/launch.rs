@@ -32,7 +32,10 @@ impl Driver {
         }
         self.renew().await?;
         match self.send(executor.as_ref()).await {
-            Ok(handle) => self.launched(handle).await,
+            Ok(handle) => {
+                self.launched(handle).await;
+                Ok(())
+            }
             Err(error) if error.advice() == Advice::LookUpFirst => {
                 // It may take effect later than the next look.
                 self.unproven = true;
@@ -55,7 +58,10 @@ impl Driver {
         };
         self.heard();
         match found {
-            LaunchSearch::Found(handle) => self.launched(handle).await.map(|()| false),
+            LaunchSearch::Found(handle) => {
+                self.launched(handle).await;
+                Ok(false)
+            }
             LaunchSearch::Unprovable { reason } => self.unprovable(reason).await.map(|()| false),
             // The name itself refuses a twin; without one, somebody else's launch may still be on its way.
             _ if executor.capabilities().launch == LaunchIdempotency::ByKey || self.is_quiet() => {
@@ -69,10 +75,11 @@ impl Driver {
         }
     }
 
-    async fn launched(&mut self, handle: ExecutionHandle) -> Step {
+    /// It is watched while the handle is being stored: until then its token finds it.
+    async fn launched(&mut self, handle: ExecutionHandle) {
         self.heard();
         self.scene.router().succeeded(&handle.host);
-        self.record(What::Launched(Arc::new(handle))).await
+        self.tell(What::Launched(Arc::new(handle))).await;
     }
 
     async fn unprovable(&mut self, reason: String) -> Step {

@@ -6,17 +6,19 @@ mod refusal;
 mod remove;
 mod settle;
 mod stop;
+mod told;
 mod watch;
 
 use jiff::Timestamp;
-use longshore_core::{ContainerExecutor, Error, ErrorKind, HostName, LaunchToken, Result, clock::later};
+use longshore_core::{ContainerExecutor, Error, HostName, LaunchToken, Result, clock::later};
 use longshore_store::{AttemptState, Change, Charge, Held, Next, Outcome, WaitingFor, What};
 use std::{sync::Arc, time::Duration};
+use told::Told;
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use crate::{
-    metrics, report,
+    report,
     scene::{Scene, Seat, planted},
 };
 
@@ -62,6 +64,7 @@ pub(crate) fn drive(scene: &Arc<Scene>, held: Held, knowledge: Knowledge) {
         unproven: was_another_s,
         untidy: was_another_s,
         unquiet: None,
+        told: Told::default(),
     };
     if was_another_s {
         let settings = scene.settings();
@@ -85,6 +88,8 @@ struct Driver {
     /// Ends when no launch can be on its way any more: neither one that a former holder sent, nor one of our own that was
     /// not answered. Measured from here on, and never by comparing clocks: theirs may be another, and any may jump.
     unquiet: Option<oneshot::Receiver<()>>,
+    /// What was told and is not known to be stored. Whatever ends the attempt, or removes anything, waits for it.
+    told: Told,
 }
 
 impl Driver {
@@ -100,14 +105,11 @@ impl Driver {
                 AttemptState::Ended => self.remove().await,
                 _ => return,
             };
-            match step {
-                Ok(()) => {}
-                Err(Leave::Gone) => return,
-                Err(Leave::Stale) => {
-                    if self.reload().await.is_err() {
-                        return;
-                    }
-                }
+            let Err(leave) = step else { continue };
+            // Whoever goes on from here, this driver or the next, finds it stored.
+            let stored = self.stored().await;
+            if matches!((leave, stored), (Leave::Gone, _) | (_, Err(Leave::Gone))) || self.reload().await.is_err() {
+                return;
             }
         }
     }
@@ -126,25 +128,26 @@ impl Driver {
         }
     }
 
-    /// Stores what happened; returns once it is durable.
+    /// Stores what happened; returns once it is durable, with everything that was told before.
     async fn record(&mut self, what: What) -> Step {
+        self.tell(what).await;
+        self.stored().await
+    }
+
+    /// Hands in what happened, and goes on as if it were stored.
+    async fn tell(&mut self, what: What) {
         let change = Change::new(self.token(), self.scene.certain_now().await, what);
-        match self.scene.recorder.record(change.clone()).await {
-            Ok(()) => {
-                self.held.attempt.apply(&change);
-                if matches!(change.what, What::Launched(_)) && !planted!(self.scene, MiscountsRuns) {
-                    self.held.job.runs += 1;
-                }
-                metrics::changed(&change, &self.held);
-                report::stored(&change);
-                Ok(())
-            }
-            Err(error) if error.kind() == ErrorKind::LeaseLost => Err(Leave::Gone),
-            Err(error) => {
-                report::note(&error, "the store knows something else of this attempt");
-                Err(Leave::Stale)
-            }
+        self.held.attempt.apply(&change);
+        if matches!(change.what, What::Launched(_)) && !planted!(self.scene, MiscountsRuns) {
+            self.held.job.runs += 1;
         }
+        let answer = self.scene.recorder.hand_in(change.clone());
+        self.told.push(change, answer);
+    }
+
+    /// Returns once all that was told is durable.
+    async fn stored(&mut self) -> Step {
+        self.told.stored(&self.held).await
     }
 
     /// Stores the outcome, and what becomes of the job.

@@ -20,7 +20,7 @@ impl Driver {
                 Sight::Status(ExecutionStatus::Terminated(end)) => return self.settle(&handle, end).await,
                 Sight::Status(ExecutionStatus::NotFound) => return self.vanished().await,
                 Sight::Status(ExecutionStatus::Running { .. }) if self.held.attempt.started_at.is_none() => {
-                    self.record(What::Started).await?;
+                    self.tell(What::Started).await;
                 }
                 Sight::Silent { since, why } if self.is_too_long(since) => {
                     return self.lose(format!("its provider has not answered since {since:.0}: {why}")).await;
@@ -43,16 +43,20 @@ impl Driver {
     }
 
     /// Waits until something else is seen of it, or until it is to be stopped.
-    async fn wait_for_news(&self, sight: &mut watch::Receiver<Sight>, running: bool) -> Step<Option<StopReason>> {
+    async fn wait_for_news(&mut self, sight: &mut watch::Receiver<Sight>, running: bool) -> Step<Option<StopReason>> {
         let limit = self.limit(running);
-        tokio::select! {
+        let mut told = std::mem::take(&mut self.told);
+        let news = tokio::select! {
             biased;
             () = self.scene.drained() => Err(Leave::Gone),
             () = self.cancelled() => Ok(Some(StopReason::Cancelled)),
             settled = self.settled() => settled,
             changed = sight.changed() => changed.map(|()| None).map_err(|_| Leave::Gone),
+            leave = told.refused(&self.held) => Err(leave),
             () = self.reach(limit) => Ok(Some(StopReason::TimedOut)),
-        }
+        };
+        self.told = told;
+        news
     }
 
     /// Somebody has settled the job by hand.
