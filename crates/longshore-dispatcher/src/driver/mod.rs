@@ -13,8 +13,8 @@ use jiff::Timestamp;
 use longshore_core::{ContainerExecutor, Error, HostName, LaunchToken, Result, clock::later};
 use longshore_store::{AttemptState, Change, Charge, Held, Next, Outcome, WaitingFor, What};
 use std::{sync::Arc, time::Duration};
-use told::Told;
 use tokio::sync::oneshot;
+use told::Told;
 use tracing::Instrument;
 
 use crate::{

@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use super::{
-    Failure, codec, news, read,
+    Failure, codec,
+    known::HeldRow,
+    news, read,
     rows::{self, JobRow, record_columns},
     schema::Installation,
     sessions,
@@ -31,11 +33,12 @@ pub(super) struct Claiming<'a> {
 
 #[async_trait]
 impl Work for Claiming<'_> {
-    type Answer = Claimed;
+    /// With the rows of what was claimed.
+    type Answer = (Claimed, Vec<HeldRow>);
     const OPERATION: &'static str = "claim";
 
-    async fn run(&self, connection: &mut PgConnection) -> Result<Claimed, Failure> {
-        sessions::alive(connection, self.claim.session).await?;
+    async fn run(&self, connection: &mut PgConnection) -> Result<Self::Answer, Failure> {
+        let version = sessions::alive(connection, self.claim.session).await?;
         one_at_a_time(connection).await?;
         wake_due(connection, self.claim.now).await?;
         let lines = lines(connection).await?;
@@ -56,7 +59,8 @@ impl Work for Claiming<'_> {
         writes.flush(connection).await?;
         claimed.next_at = next_at(connection).await?;
         news::send(connection, self.installation, News { moves: claimed.looked_at > 0, ..News::default() }).await?;
-        Ok(claimed)
+        let rows = claimed.held.iter().map(|held| HeldRow::written(held, &version)).collect();
+        Ok((claimed, rows))
     }
 }
 

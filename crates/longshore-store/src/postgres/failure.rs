@@ -71,13 +71,15 @@ pub(super) fn code(error: &sqlx::Error) -> Option<String> {
     error.as_database_error()?.code().map(std::borrow::Cow::into_owned)
 }
 
-/// Whether the server is there and will soon take connections, or is not there.
+/// Whether the server is there and will soon take connections, or is not there. Of one that hangs up when it is greeted, as
+/// it does when it crashes, and a proxy when there is none behind it, sqlx says that it answers unlike PostgreSQL.
 pub(super) fn may_come_back(error: &sqlx::Error) -> bool {
     use std::io::ErrorKind::{ConnectionRefused, ConnectionReset, NotFound, UnexpectedEof};
     match error {
         sqlx::Error::Io(io) => {
             matches!(io.kind(), ConnectionRefused | ConnectionReset | NotFound | UnexpectedEof)
         }
+        sqlx::Error::Protocol(_) => true,
         other => code(other).is_some_and(|code| is_gone(&code)),
     }
 }
@@ -87,6 +89,18 @@ pub(super) fn unknown_whether_stored(server: &str, error: sqlx::Error) -> Error 
     let message = format!(
         "the connection to {server} was lost during the commit: whether the change is stored is not known; the same call \
          may be made again, and changes nothing twice"
+    );
+    Error::new(ErrorKind::Unavailable, message).with_source(error)
+}
+
+/// What is told when no connection can be made.
+pub(super) fn not_connected(server: &str, error: sqlx::Error) -> Error {
+    if !matches!(error, sqlx::Error::Protocol(_)) {
+        return told(server, error);
+    }
+    let message = format!(
+        "{server} hangs up, or answers unlike PostgreSQL: it may be going down, or something else listens there; {NOTHING}, \
+         and running jobs run on"
     );
     Error::new(ErrorKind::Unavailable, message).with_source(error)
 }

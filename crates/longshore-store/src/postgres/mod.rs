@@ -10,6 +10,7 @@ mod claim;
 mod codec;
 mod failure;
 mod interventions;
+mod known;
 mod news;
 mod options;
 mod pool;
@@ -27,7 +28,7 @@ mod write;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use longshore_core::{HostName, JobId, JobName, LaunchToken, Owner, Result};
+use longshore_core::{ErrorKind, HostName, JobId, JobName, LaunchToken, Owner, Result};
 use std::{fmt, sync::Arc};
 use tokio::{sync::Mutex, task::JoinHandle};
 
@@ -37,6 +38,7 @@ use crate::{
     Submitted, news::NewsBoard,
 };
 use failure::Failure;
+use known::Known;
 pub use options::PostgresOptions;
 use pool::Pool;
 use schema::Installation;
@@ -61,6 +63,7 @@ struct Inner {
     installation: Installation,
     submitter: Submitter,
     board: Arc<NewsBoard>,
+    known: Known,
     listener: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -99,7 +102,8 @@ impl PostgresStore {
         let installation = schema::prepare(&pool, options.migrate).await?;
         let submitter = Submitter::start(Arc::clone(&pool), installation.clone());
         let board = Arc::new(NewsBoard::new());
-        Ok(Self(Arc::new(Inner { pool, installation, submitter, board, listener: Mutex::default() })))
+        let (known, listener) = (Known::default(), Mutex::default());
+        Ok(Self(Arc::new(Inner { pool, installation, submitter, board, known, listener })))
     }
 }
 
@@ -201,7 +205,8 @@ impl JobStore for PostgresStore {
     }
 
     async fn close_session(&self, session: SessionId) -> Result<()> {
-        let Inner { pool, installation, .. } = &*self.0;
+        let Inner { pool, installation, known, .. } = &*self.0;
+        known.forget(session);
         pool.transact(&sessions::Close { session, installation }).await
     }
 
@@ -210,8 +215,11 @@ impl JobStore for PostgresStore {
     }
 
     async fn claim(&self, claim: Claim, placer: Arc<dyn Placer>) -> Result<Claimed> {
-        let Inner { pool, installation, .. } = &*self.0;
-        pool.transact(&claim::Claiming { claim: &claim, placer: &*placer, installation }).await
+        let Inner { pool, installation, known, .. } = &*self.0;
+        let (server, session) = (pool.server_number(), claim.session);
+        let (claimed, rows) = pool.transact(&claim::Claiming { claim: &claim, placer: &*placer, installation }).await?;
+        known.learn(server, session, rows);
+        Ok(claimed)
     }
 
     async fn wake_queue(&self, session: SessionId) -> Result<()> {
@@ -220,8 +228,15 @@ impl JobStore for PostgresStore {
     }
 
     async fn record(&self, session: SessionId, changes: Vec<Change>) -> Result<Vec<Result<()>>> {
-        let Inner { pool, installation, .. } = &*self.0;
-        pool.transact(&record::Record { session, changes: &changes, installation }).await
+        let Inner { pool, installation, known, .. } = &*self.0;
+        let work = record::Record { session, changes: &changes, pool, known, installation };
+        let recorded = pool.transact(&work).await.inspect_err(|error| {
+            if error.kind() == ErrorKind::LeaseLost {
+                known.forget(session);
+            }
+        })?;
+        known.learn(recorded.server, session, recorded.rows);
+        Ok(recorded.answers)
     }
 
     async fn held(&self, session: SessionId) -> Result<Vec<Held>> {

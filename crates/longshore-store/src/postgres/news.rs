@@ -63,7 +63,9 @@ async fn listen(pool: &Pool, channel: &str) -> Result<PgListener> {
         listener.listen(channel).await?;
         Ok(listener)
     };
-    connected.await.map_err(|error: sqlx::Error| failure::told(pool.server(), error).with_operation("listen for news"))
+    connected
+        .await
+        .map_err(|error: sqlx::Error| failure::not_connected(pool.server(), error).with_operation("listen for news"))
 }
 
 /// Listens from now on, for as long as the returned task runs: tells the board what comes, and of everything after a time in

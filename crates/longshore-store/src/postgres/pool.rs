@@ -8,7 +8,10 @@ use sqlx::{
 };
 use std::{
     fmt,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use tokio::{
@@ -47,6 +50,8 @@ pub(super) struct Pool {
     patience: Duration,
     permits: Semaphore,
     idle: Mutex<Vec<PgConnection>>,
+    /// How many servers there may have been by now.
+    servers: AtomicU64,
 }
 
 impl fmt::Debug for Pool {
@@ -64,7 +69,7 @@ pub(super) struct Lease<'a> {
 impl Pool {
     pub(super) fn new(options: PgConnectOptions, server: String, size: usize, patience: Duration) -> Self {
         let permits = Semaphore::new(size);
-        Self { options, server, size, patience, permits, idle: Mutex::default() }
+        Self { options, server, size, patience, permits, idle: Mutex::default(), servers: AtomicU64::new(0) }
     }
 
     pub(super) fn server(&self) -> &str {
@@ -99,7 +104,13 @@ impl Pool {
 
     /// Drops the connections that are kept: the server they lead to is not what it was.
     pub(super) fn forget(&self) {
+        self.servers.fetch_add(1, Ordering::Relaxed);
         self.idle().clear();
+    }
+
+    /// Which server it is: each time that one may have taken another's place, a higher number.
+    pub(super) fn server_number(&self) -> u64 {
+        self.servers.load(Ordering::Relaxed)
     }
 
     /// A new connection. A server that is just starting again is waited for.
@@ -113,7 +124,7 @@ impl Pool {
                 Err(_) => return Err(self.silent()),
             };
             if !failure::may_come_back(&error) || Instant::now() + pause >= deadline {
-                return Err(failure::told(&self.server, error).with_operation("connect"));
+                return Err(failure::not_connected(&self.server, error).with_operation("connect"));
             }
             tokio::time::sleep(pause).await;
             pause *= 2;

@@ -2,11 +2,18 @@
 
 use async_trait::async_trait;
 use longshore_core::{JobId, LaunchToken, Result};
-use sqlx::postgres::PgConnection;
+use sqlx::{
+    Row,
+    postgres::{PgConnection, PgRow},
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Failure, codec, news, read,
+    Failure, codec,
+    known::{HeldRow, Known},
+    news,
+    pool::Pool,
+    read,
     rows::{AttemptRow, JobRow, job_columns, moving_columns},
     schema::Installation,
     sessions,
@@ -18,21 +25,36 @@ use crate::{Actor, AttemptState, Change, JobEvent, JobMove, News, SessionId, Wha
 pub(super) struct Record<'a> {
     pub(super) session: SessionId,
     pub(super) changes: &'a [Change],
+    pub(super) pool: &'a Pool,
+    pub(super) known: &'a Known,
     pub(super) installation: &'a Installation,
+}
+
+pub(super) struct Recorded {
+    pub(super) answers: Vec<Result<()>>,
+    /// As what was written stands once it is committed.
+    pub(super) rows: Vec<HeldRow>,
+    /// On which server.
+    pub(super) server: u64,
 }
 
 #[async_trait]
 impl Work for Record<'_> {
-    type Answer = Vec<Result<()>>;
+    type Answer = Recorded;
     const OPERATION: &'static str = "record";
 
     async fn run(&self, connection: &mut PgConnection) -> Result<Self::Answer, Failure> {
-        sessions::alive(connection, self.session).await?;
-        let mut book = Book::open(connection, self.changes).await?;
+        let server = self.pool.server_number();
+        let version = sessions::alive(connection, self.session).await?;
+        let tokens = self.changes.iter().map(|change| change.token).collect();
+        let known = self.known.take(server, &tokens);
+        let mut book = Book::open(connection, self.changes, tokens, known).await?;
         let mut answers = Vec::with_capacity(self.changes.len());
         for change in self.changes {
             answers.push(match book.enter(connection, self.session, change).await {
                 Ok(()) => Ok(()),
+                // What is known may be old: what is refused for it is looked at once more.
+                Err(Failure::Refused(_)) if book.unread.contains(&change.token) => return Err(Failure::Overtaken),
                 Err(Failure::Refused(refusal)) => Err(refusal),
                 Err(failure) => return Err(failure),
             });
@@ -40,27 +62,58 @@ impl Work for Record<'_> {
         book.flush(connection).await?;
         let queue = self.changes.iter().any(|change| matches!(change.what, What::Ended { .. }));
         news::send(connection, self.installation, News { queue, moves: true, ..News::default() }).await?;
-        Ok(answers)
+        Ok(Recorded { answers, rows: book.into_rows(&version), server })
     }
 }
 
 /// The jobs and attempts that changes are about, as they stand after the changes entered so far.
+#[derive(Default)]
 struct Book {
     jobs: BTreeMap<JobId, JobRow>,
     attempts: BTreeMap<LaunchToken, AttemptRow>,
+    /// Of which attempts something was known already and not read.
+    unread: BTreeSet<LaunchToken>,
     writes: Writes,
 }
 
 impl Book {
-    /// Locks jobs in one order, so that nobody waits in a circle. Attempts are not locked: hardly anybody else changes what
-    /// the session holds, and whoever does is noticed when they are written.
-    async fn open(connection: &mut PgConnection, changes: &[Change]) -> Result<Self, Failure> {
-        let moving = changes.iter().filter(|change| change.effect().job.is_some());
-        let moving: BTreeSet<JobId> = moving.map(|change| change.token.job()).collect();
-        let jobs = if moving.is_empty() { BTreeMap::new() } else { lock_jobs(connection, moving).await? };
-        let tokens: BTreeSet<LaunchToken> = changes.iter().map(|change| change.token).collect();
-        let attempts = read_attempts(connection, tokens).await?;
-        Ok(Self { jobs, attempts, writes: Writes::default() })
+    /// Reads what is not known. Jobs are locked, in one order, so that nobody waits in a circle; what is known is not, and
+    /// neither are attempts: hardly anybody else changes what the session holds, and whoever does is noticed when it is
+    /// written.
+    async fn open(
+        connection: &mut PgConnection,
+        changes: &[Change],
+        mut tokens: BTreeSet<LaunchToken>,
+        known: Vec<HeldRow>,
+    ) -> Result<Self, Failure> {
+        let mut book = Self::default();
+        for HeldRow { attempt, job } in known {
+            book.unread.insert(attempt.token);
+            book.attempts.insert(attempt.token, attempt);
+            book.jobs.extend(job.map(|job| (job.id, job)));
+        }
+        let moving = changes.iter().filter(|change| change.effect().job.is_some()).map(|change| change.token.job());
+        let unknown: BTreeSet<JobId> = moving.filter(|job| !book.jobs.contains_key(job)).collect();
+        if !unknown.is_empty() {
+            book.jobs.extend(lock_jobs(connection, unknown).await?);
+        }
+        tokens.retain(|token| !book.unread.contains(token));
+        if !tokens.is_empty() {
+            book.attempts.extend(read_attempts(connection, tokens).await?);
+        }
+        Ok(book)
+    }
+
+    /// What it holds, once it is flushed and committed: rows without a version were written by this transaction.
+    fn into_rows(self, version: &str) -> Vec<HeldRow> {
+        let Self { mut jobs, attempts, .. } = self;
+        let version = || Some(version.to_owned());
+        let row = |mut attempt: AttemptRow| {
+            attempt.seen = attempt.seen.or_else(version);
+            let job = jobs.remove(&attempt.token.job());
+            HeldRow { attempt, job: job.map(|job| JobRow { seen: job.seen.clone().or_else(version), ..job }) }
+        };
+        attempts.into_values().map(row).collect()
     }
 
     fn attempt(&self, token: LaunchToken) -> Result<&AttemptRow> {
@@ -70,7 +123,12 @@ impl Book {
     /// Writes what was entered. From then on those rows are this transaction's.
     async fn flush(&mut self, connection: &mut PgConnection) -> Result<(), Failure> {
         for token in self.writes.attempts.keys() {
-            self.attempts.entry(*token).and_modify(|attempt| attempt.seen = None);
+            self.attempts.entry(*token).and_modify(|attempt| {
+                (attempt.seen, attempt.handle, attempt.outcome) = Default::default();
+            });
+        }
+        for job in self.writes.jobs.keys() {
+            self.jobs.entry(*job).and_modify(|job| job.seen = None);
         }
         self.writes.flush(connection).await
     }
@@ -201,11 +259,12 @@ async fn lock_jobs(connection: &mut PgConnection, jobs: BTreeSet<JobId>) -> Resu
     const SQL: &str = concat!(
         "SELECT ",
         job_columns!(),
-        " FROM longshore_job j WHERE j.id = ANY($1) ORDER BY j.id FOR NO KEY UPDATE"
+        ", j.xmin::text AS seen FROM longshore_job j WHERE j.id = ANY($1) ORDER BY j.id FOR NO KEY UPDATE"
     );
     let ids: Vec<_> = jobs.iter().map(|job| *job.as_uuid()).collect();
     let rows = sqlx::query(SQL).bind(ids).fetch_all(connection).await?;
-    rows.iter().map(|row| JobRow::read(row).map(|job| (job.id, job))).collect()
+    let job = |row: &PgRow| Ok(JobRow { seen: row.try_get("seen")?, ..JobRow::read(row)? });
+    rows.iter().map(|row| job(row).map(|job| (job.id, job))).collect()
 }
 
 async fn read_attempts(

@@ -59,6 +59,8 @@ pub(super) struct JobRow {
     pub(super) host: Option<HostName>,
     pub(super) executor_type: Option<ExecutorType>,
     pub(super) rest: Rest,
+    /// The row's version, where others may change it meanwhile: only that one is written over.
+    pub(super) seen: Option<String>,
 }
 
 /// What of a job moves on and is never filtered by.
@@ -92,6 +94,7 @@ impl JobRow {
             host: name("host")?.map(|host| named(host, id)).transpose()?,
             executor_type: name("executor")?.map(|kind| named(kind, id)).transpose()?,
             rest: codec::parsed(row.try_get("rest")?, &of_job(id))?,
+            seen: None,
         })
     }
 
@@ -113,6 +116,7 @@ impl JobRow {
                 cancel: record.cancel.clone(),
                 hosts: record.waiting_for.hosts.clone(),
             },
+            seen: None,
         }
     }
 
@@ -204,7 +208,7 @@ pub(super) struct AttemptRow {
     pub(super) handle: Option<String>,
     /// The outcome as text, where it changes.
     pub(super) outcome: Option<String>,
-    /// The row's version that was read, where others may change it meanwhile: only that one is written over.
+    /// The row's version, where others may change it meanwhile: only that one is written over.
     pub(super) seen: Option<String>,
 }
 
@@ -226,6 +230,23 @@ impl AttemptRow {
             outcome: None,
             seen: row.try_get("seen")?,
         })
+    }
+
+    /// The record without its texts.
+    pub(super) fn of(record: &AttemptRecord) -> Self {
+        Self {
+            token: record.token(),
+            state: record.state,
+            session: record.session,
+            launched_at: record.launched_at,
+            started_at: record.started_at,
+            ended_at: record.ended_at,
+            closed_at: record.closed_at,
+            charges: record.charges.clone(),
+            handle: None,
+            outcome: None,
+            seen: None,
+        }
     }
 }
 

@@ -12,11 +12,13 @@ use uuid::Uuid;
 use super::{Failure, codec, news, read, schema::Installation, transact::Work};
 use crate::{Beat, Held, JobRecord, News, SessionId, refusals};
 
-/// Makes sure that the session may write, and that it is not fenced off before this transaction has ended.
-pub(super) async fn alive(connection: &mut PgConnection, session: SessionId) -> Result<(), Failure> {
-    let locked = sqlx::query("SELECT 1 FROM longshore_session WHERE id = $1 FOR KEY SHARE");
+/// Makes sure that the session may write, and that it is not fenced off before this transaction has ended. Returns the
+/// version of what this transaction writes.
+pub(super) async fn alive(connection: &mut PgConnection, session: SessionId) -> Result<String, Failure> {
+    let locked =
+        sqlx::query("SELECT pg_current_xact_id()::xid::text FROM longshore_session WHERE id = $1 FOR KEY SHARE");
     match locked.bind(session.as_uuid()).fetch_optional(connection).await? {
-        Some(_) => Ok(()),
+        Some(row) => Ok(row.try_get(0)?),
         None => Err(refusals::lease_lost(session).into()),
     }
 }

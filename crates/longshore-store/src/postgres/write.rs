@@ -71,6 +71,7 @@ struct JobColumns {
     host: Vec<Option<String>>,
     executor: Vec<Option<String>>,
     rest: Vec<String>,
+    seen: Vec<Option<String>>,
 }
 
 impl JobColumns {
@@ -87,13 +88,14 @@ impl JobColumns {
             columns.exit_code.push(job.exit_code);
             columns.cancelled.push(job.rest.cancel.is_some());
             columns.rest.push(codec::json(&job.rest)?);
+            columns.seen.push(job.seen);
             columns.host.push(job.host.map(String::from));
             columns.executor.push(job.executor_type.map(String::from));
         }
         Ok(columns)
     }
 
-    /// A statement with them as its parameters $1 to $12.
+    /// A statement with them as its parameters $1 to $12, without the versions.
     fn bound_to(self, sql: &'static str) -> Query<'static, Postgres, PgArguments> {
         sqlx::query(sql)
             .bind(self.id)
@@ -112,21 +114,31 @@ impl JobColumns {
 }
 
 async fn update_jobs(connection: &mut PgConnection, jobs: impl Iterator<Item = JobRow>) -> Result<(), Failure> {
-    let columns = JobColumns::of(jobs)?;
-    if columns.id.is_empty() {
+    let mut columns = JobColumns::of(jobs)?;
+    let all = columns.id.len();
+    if all == 0 {
         return Ok(());
     }
-    columns.bound_to(
-        "UPDATE longshore_job j SET status = n.status, open = n.open, finished_at = n.finished_at, line = n.line, \
+    let seen = std::mem::take(&mut columns.seen);
+    let written = columns
+        .bound_to(
+            "UPDATE longshore_job j SET status = n.status, open = n.open, finished_at = n.finished_at, line = n.line, \
          until = n.until, attempts = n.attempts, exit_code = n.exit_code, cancelled = n.cancelled, host = n.host, \
          executor = n.executor, rest = n.rest \
          FROM unnest($1::uuid[], $2::smallint[], $3::boolean[], $4::bigint[], $5::uuid[], $6::bigint[], $7::integer[], \
-         $8::integer[], $9::boolean[], $10::text[], $11::text[], $12::text[]) AS n(id, status, open, finished_at, line, \
-         until, attempts, exit_code, cancelled, host, executor, rest) WHERE j.id = n.id",
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+         $8::integer[], $9::boolean[], $10::text[], $11::text[], $12::text[], $13::text[]) AS n(id, status, open, \
+         finished_at, line, until, attempts, exit_code, cancelled, host, executor, rest, seen) \
+         WHERE j.id = n.id AND (n.seen IS NULL OR j.xmin = n.seen::xid)",
+        )
+        .bind(seen)
+        .execute(connection)
+        .await?;
+    none_is_overtaken(written.rows_affected(), all)
+}
+
+/// Each row was written, and not left out because it is of another version.
+fn none_is_overtaken(written: u64, all: usize) -> Result<(), Failure> {
+    if usize::try_from(written).is_ok_and(|written| written == all) { Ok(()) } else { Err(Failure::Overtaken) }
 }
 
 /// Inserts the rows of new jobs; their places are given, because they come from the submissions.
@@ -227,11 +239,7 @@ async fn update_attempts(
     .bind(columns.seen)
     .execute(connection)
     .await?;
-    if usize::try_from(written.rows_affected()).is_ok_and(|written| written == all) {
-        Ok(())
-    } else {
-        Err(Failure::Overtaken)
-    }
+    none_is_overtaken(written.rows_affected(), all)
 }
 
 /// Inserts attempts with their intents. An attempt that is there already is a claim's mistake, and refused as a whole.
@@ -241,17 +249,9 @@ pub(super) async fn insert_attempts(connection: &mut PgConnection, attempts: &[&
     }
     let row = |attempt: &AttemptRecord| -> Result<AttemptRow> {
         Ok(AttemptRow {
-            token: attempt.token(),
-            state: attempt.state,
-            session: attempt.session,
-            launched_at: attempt.launched_at,
-            started_at: attempt.started_at,
-            ended_at: attempt.ended_at,
-            closed_at: attempt.closed_at,
-            charges: attempt.charges.clone(),
             handle: attempt.handle.as_ref().map(codec::json).transpose()?,
             outcome: attempt.outcome.as_ref().map(codec::json).transpose()?,
-            seen: None,
+            ..AttemptRow::of(attempt)
         })
     };
     let rows = attempts.iter().copied().map(row).collect::<Result<Vec<_>>>()?;

@@ -9,6 +9,10 @@ use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, mpsc},
 };
+use tokio::{
+    io::AsyncReadExt,
+    net::{TcpListener, UnixStream},
+};
 
 use crate::{
     beside,
@@ -22,6 +26,7 @@ pub(crate) const TESTS: &[Test] = &tests![
     a_commit_whose_answer_is_lost_is_told_and_may_be_repeated,
     a_backend_that_is_ended_in_the_middle_is_replaced_unseen,
     a_server_that_crashes_in_the_middle_is_waited_for,
+    a_server_that_hangs_up_when_it_is_greeted_is_waited_for,
     a_dispatcher_frozen_in_the_middle_of_a_claim_holds_up_nobody_for_long,
 ];
 
@@ -124,6 +129,29 @@ async fn a_server_that_crashes_in_the_middle_is_waited_for() {
     kill(number(&mut watching, WAITING).await);
     assert!(cancelling.await.unwrap().unwrap().status.is_terminal());
     assert_eq!(store.events(job).await.unwrap().len(), 2);
+}
+
+/// As one does that crashes at that moment, and a proxy without a server behind it.
+async fn a_server_that_hangs_up_when_it_is_greeted_is_waited_for() {
+    let url = cluster::shared().unwrap().database().await;
+    let folder = url.split(['@', '/']).find(|part| part.starts_with("%2F")).unwrap();
+    let socket = folder.replace("%2F", "/") + "/.s.PGSQL.5432";
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = listener.local_addr().unwrap();
+    let proxy = tokio::spawn(async move {
+        for number in 0.. {
+            let mut client = listener.accept().await.unwrap().0;
+            if number < 3 {
+                client.read_u64().await.unwrap();
+                continue;
+            }
+            let mut server = UnixStream::connect(&socket).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut server).await });
+        }
+    });
+    let store = open(&url.replace(folder, &place.to_string())).await;
+    submit_named(&store, "on-a").await;
+    proxy.abort();
 }
 
 /// A placer that is frozen until it is thawed.

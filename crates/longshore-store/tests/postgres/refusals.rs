@@ -4,6 +4,7 @@ use longshore_core::{Error, ErrorKind};
 use longshore_store::{JobStore, PostgresOptions, PostgresStore, What};
 use longshore_testkit::{suite::Test, tests};
 use std::{sync::Arc, time::Duration};
+use tokio::{io::AsyncWriteExt, net::TcpListener};
 
 use crate::{
     beside, cluster,
@@ -14,6 +15,7 @@ use crate::{
 
 pub(crate) const TESTS: &[Test] = &tests![
     a_server_that_is_not_there,
+    a_server_that_is_not_postgresql,
     a_wrong_password,
     a_database_that_is_not_there,
     no_encryption_where_it_is_required,
@@ -50,6 +52,19 @@ async fn a_server_that_is_not_there() {
     let error = refused(&format!("postgres://someone:open-sesame@{place}/jobs")).await;
     assert_told(&error, ErrorKind::Unavailable, "can't be reached: start it");
     assert!(error.to_string().contains("nothing of this call was stored"), "{error}");
+}
+
+async fn a_server_that_is_not_postgresql() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = listener.local_addr().unwrap();
+    let other = tokio::spawn(async move {
+        loop {
+            listener.accept().await.unwrap().0.write_all(b"220 mail\r\n").await.unwrap();
+        }
+    });
+    let error = refused(&format!("postgres://someone:open-sesame@{place}/jobs")).await;
+    assert_told(&error, ErrorKind::Unavailable, "something else listens there");
+    other.abort();
 }
 
 async fn a_wrong_password() {
