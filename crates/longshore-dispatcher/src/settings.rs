@@ -18,7 +18,7 @@ pub struct Settings {
     #[builder(default = 10_000)]
     pub max_jobs: usize,
     /// How many jobs one look at the queue takes, at most.
-    #[builder(default = 256)]
+    #[builder(default = 1_024)]
     pub claim_size: usize,
     /// After how long without a sign of life another dispatcher is taken for dead and fenced off.
     #[builder(default = Duration::from_secs(30))]

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::raw::{Failure, Result};
 
-/// How many jobs one batch has.
-const BATCH: usize = 256;
+/// How many jobs one batch has. With more or fewer, or with other numbers of batches at once, it is slower.
+const BATCH: usize = 512;
 /// How many batches are under way at one time.
 const LANES: usize = 4;
 

@@ -19,6 +19,7 @@ use crate::{
 pub(crate) const TESTS: &[Test] = &tests![
     whatever_is_done_at_once_nobody_waits_in_a_circle,
     what_somebody_else_changes_meanwhile_is_not_written_over,
+    what_a_session_knows_is_not_written_over_what_others_have_changed,
 ];
 
 /// How often each of the four does everything.
@@ -55,6 +56,30 @@ async fn what_somebody_else_changes_meanwhile_is_not_written_over() {
     run(&mut other, "COMMIT").await;
     assert_eq!(kind(recording.await.unwrap()), ErrorKind::Conflict);
     assert_eq!(number(&mut observer, "SELECT state::bigint FROM longshore_attempt").await, 2);
+}
+
+/// A session does not read what it has written: somebody else cancels a job, and settles another, before it writes on.
+async fn what_a_session_knows_is_not_written_over_what_others_have_changed() {
+    let url = cluster::shared().unwrap().database().await;
+    let (store, others) = (open(&url).await, open(&url).await);
+    let (cancelled, settled) = (submit_named(&store, "on-a").await, submit_named(&store, "on-a").await);
+    let dispatcher = Dispatcher::new(&store).await;
+    let tokens = [dispatcher.claim_one(1).await, dispatcher.claim_one(1).await];
+    let of = |job: JobId| *tokens.iter().find(|token| token.job() == job).unwrap();
+    for token in tokens {
+        dispatcher.record(launched(token, 2)).await.unwrap();
+        dispatcher.record(started(token, 3)).await.unwrap();
+    }
+    others.intervene(cancelled, Intervention::Cancel, request(4)).await.unwrap();
+    others.intervene(settled, Intervention::SettleLost, request(4)).await.unwrap();
+    dispatcher.record(requeued(of(cancelled), WaitingFor::NOTHING, None, 5)).await.unwrap();
+    assert_eq!(kind(dispatcher.record(exited(of(settled), 0, 5)).await), ErrorKind::Conflict);
+    let status = async |job| store.job(job).await.unwrap().status;
+    assert_eq!((status(cancelled).await, status(settled).await), (JobStatus::Cancelled, JobStatus::Lost));
+    for job in [cancelled, settled] {
+        dispatcher.record(closed(of(job), 6)).await.unwrap();
+    }
+    assert_eq!(store.check().await.unwrap(), [""; 0]);
 }
 
 /// A conflict is an answer: somebody else was first.

@@ -52,7 +52,7 @@ CREATE TABLE longshore_attempt (
     handle text,
     outcome text,
     PRIMARY KEY (job, number)
-) WITH (fillfactor = 60);
+) WITH (fillfactor = 15);
 CREATE INDEX longshore_attempt_open ON longshore_attempt (job, number) WHERE open;
 
 -- What an attempt sends, and why it goes where it goes.
