@@ -1,6 +1,6 @@
 //! Many who do everything at once: nobody waits in a circle, and what is in use is never miscounted.
 
-use longshore_core::{ErrorKind, JobId, JobStatus, Priority, Result};
+use longshore_core::{ErrorKind, JobId, JobStatus, LaunchToken, Priority, Result};
 use longshore_store::{Intervention, JobQuery, JobRecord, JobStore, Pause, Submitted, WaitingFor};
 use longshore_testkit::{suite::Test, tests};
 use std::sync::Arc;
@@ -62,22 +62,25 @@ async fn what_somebody_else_changes_meanwhile_is_not_written_over() {
 async fn what_a_session_knows_is_not_written_over_what_others_have_changed() {
     let url = cluster::shared().unwrap().database().await;
     let (store, others) = (open(&url).await, open(&url).await);
-    let (cancelled, settled) = (submit_named(&store, "on-a").await, submit_named(&store, "on-a").await);
     let dispatcher = Dispatcher::new(&store).await;
-    let tokens = [dispatcher.claim_one(1).await, dispatcher.claim_one(1).await];
-    let of = |job: JobId| *tokens.iter().find(|token| token.job() == job).unwrap();
-    for token in tokens {
+    let running = async || {
+        submit_named(&store, "on-a").await;
+        let token = dispatcher.claim_one(1).await;
         dispatcher.record(launched(token, 2)).await.unwrap();
         dispatcher.record(started(token, 3)).await.unwrap();
+        token
+    };
+    let (cancelled, settled, heard_of) = (running().await, running().await, running().await);
+    others.intervene(cancelled.job(), Intervention::Cancel, request(4)).await.unwrap();
+    for token in [settled, heard_of] {
+        others.intervene(token.job(), Intervention::SettleLost, request(4)).await.unwrap();
     }
-    others.intervene(cancelled, Intervention::Cancel, request(4)).await.unwrap();
-    others.intervene(settled, Intervention::SettleLost, request(4)).await.unwrap();
-    dispatcher.record(requeued(of(cancelled), WaitingFor::NOTHING, None, 5)).await.unwrap();
-    assert_eq!(kind(dispatcher.record(exited(of(settled), 0, 5)).await), ErrorKind::Conflict);
-    let status = async |job| store.job(job).await.unwrap().status;
+    dispatcher.record(requeued(cancelled, WaitingFor::NOTHING, None, 5)).await.unwrap();
+    assert_eq!(kind(dispatcher.record(exited(settled, 0, 5)).await), ErrorKind::Conflict);
+    let status = async |token: LaunchToken| store.job(token.job()).await.unwrap().status;
     assert_eq!((status(cancelled).await, status(settled).await), (JobStatus::Cancelled, JobStatus::Lost));
-    for job in [cancelled, settled] {
-        dispatcher.record(closed(of(job), 6)).await.unwrap();
+    for token in [cancelled, settled, heard_of] {
+        dispatcher.record(closed(token, 6)).await.unwrap();
     }
     assert_eq!(store.check().await.unwrap(), [""; 0]);
 }
