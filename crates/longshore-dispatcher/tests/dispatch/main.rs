@@ -11,5 +11,6 @@ mod refusals;
 mod reloading;
 mod retention;
 mod service;
+mod slow_stores;
 mod stage;
 mod takeover;

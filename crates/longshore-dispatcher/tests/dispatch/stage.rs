@@ -14,6 +14,9 @@ use tokio::task::JoinHandle;
 /// Something around an executor.
 type Through = Box<dyn Fn(MockExecutor) -> Arc<dyn ContainerExecutor> + Send + Sync>;
 
+/// Something around the store.
+type SeenThrough = Box<dyn Fn(MemoryStore) -> Arc<dyn JobStore> + Send + Sync>;
+
 pub(crate) struct Stage {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) store: MemoryStore,
@@ -24,6 +27,8 @@ pub(crate) struct Stage {
     hosts: Vec<ExecutionHost>,
     /// What every executor is seen through.
     pub(crate) through: Through,
+    /// What every dispatcher sees the store through.
+    pub(crate) seen_through: SeenThrough,
 }
 
 impl Stage {
@@ -46,6 +51,7 @@ impl Stage {
             lost_after,
             retention: None,
             through: Box::new(|executor| Arc::new(executor)),
+            seen_through: Box::new(|store| Arc::new(store)),
         }
     }
 
@@ -111,7 +117,7 @@ impl Stage {
 
     fn dispatcher_of(&self, router: &Arc<Router>, clock: &Arc<dyn Clock>) -> Dispatcher {
         Dispatcher::new(Parts {
-            store: Arc::new(self.store.clone()),
+            store: (self.seen_through)(self.store.clone()),
             logs: Arc::new(self.logs.clone()),
             router: Arc::clone(router),
             clock: Arc::clone(clock),

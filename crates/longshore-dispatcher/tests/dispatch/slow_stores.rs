@@ -1,0 +1,208 @@
+//! A store that takes its time to store what was launched.
+
+use longshore_core::{HostName, JobId, JobName, JobStatus, LaunchToken, Owner, Result, Timestamp, async_trait};
+use longshore_dispatcher::DrainMode;
+use longshore_store::{
+    AttemptRecord, AttemptState, Beat, Change, Claim, Claimed, Held, Intervention, JobArchive, JobEvent, JobQuery,
+    JobRecord, JobStore, MemoryStore, NewsStream, Pause, Placer, Request, SavedTemplate, SessionId, StatusCounts,
+    Submission, Submitted, What,
+};
+use serde_json::json;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::watch;
+
+use crate::stage::Stage;
+
+/// Stores no launch before it is told to.
+#[derive(Debug)]
+struct Slow {
+    inner: MemoryStore,
+    open: watch::Receiver<bool>,
+}
+
+#[async_trait]
+impl JobStore for Slow {
+    async fn owner(&self) -> Result<Owner> {
+        self.inner.owner().await
+    }
+
+    async fn now(&self) -> Result<Timestamp> {
+        self.inner.now().await
+    }
+
+    async fn submit(&self, submissions: Vec<Submission>, now: Timestamp) -> Result<Vec<Result<Submitted>>> {
+        self.inner.submit(submissions, now).await
+    }
+
+    async fn intervene(&self, job: JobId, intervention: Intervention, request: Request) -> Result<JobRecord> {
+        self.inner.intervene(job, intervention, request).await
+    }
+
+    async fn pause(&self, pause: Pause) -> Result<()> {
+        self.inner.pause(pause).await
+    }
+
+    async fn resume(&self, host: Option<&HostName>, request: Request) -> Result<bool> {
+        self.inner.resume(host, request).await
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>> {
+        self.inner.pauses().await
+    }
+
+    async fn save_template(&self, saved: SavedTemplate) -> Result<()> {
+        self.inner.save_template(saved).await
+    }
+
+    async fn remove_template(&self, name: &JobName) -> Result<bool> {
+        self.inner.remove_template(name).await
+    }
+
+    async fn template(&self, name: &JobName) -> Result<SavedTemplate> {
+        self.inner.template(name).await
+    }
+
+    async fn templates(&self) -> Result<Vec<SavedTemplate>> {
+        self.inner.templates().await
+    }
+
+    async fn job(&self, job: JobId) -> Result<JobRecord> {
+        self.inner.job(job).await
+    }
+
+    async fn attempts(&self, job: JobId) -> Result<Vec<AttemptRecord>> {
+        self.inner.attempts(job).await
+    }
+
+    async fn events(&self, job: JobId) -> Result<Vec<JobEvent>> {
+        self.inner.events(job).await
+    }
+
+    async fn jobs(&self, query: &JobQuery) -> Result<Vec<JobRecord>> {
+        self.inner.jobs(query).await
+    }
+
+    async fn counts(&self) -> Result<StatusCounts> {
+        self.inner.counts().await
+    }
+
+    async fn news(&self) -> Result<NewsStream> {
+        self.inner.news().await
+    }
+
+    async fn open_session(&self, session: SessionId, name: &str) -> Result<()> {
+        self.inner.open_session(session, name).await
+    }
+
+    async fn beat(&self, session: SessionId) -> Result<Vec<Beat>> {
+        self.inner.beat(session).await
+    }
+
+    async fn fence(&self, session: SessionId, other: &Beat) -> Result<bool> {
+        self.inner.fence(session, other).await
+    }
+
+    async fn close_session(&self, session: SessionId) -> Result<()> {
+        self.inner.close_session(session).await
+    }
+
+    async fn adopt(&self, session: SessionId, most: usize, quiet_at: Timestamp) -> Result<Vec<Held>> {
+        self.inner.adopt(session, most, quiet_at).await
+    }
+
+    async fn claim(&self, claim: Claim, placer: Arc<dyn Placer>) -> Result<Claimed> {
+        self.inner.claim(claim, placer).await
+    }
+
+    async fn wake_queue(&self, session: SessionId) -> Result<()> {
+        self.inner.wake_queue(session).await
+    }
+
+    async fn record(&self, session: SessionId, changes: Vec<Change>) -> Result<Vec<Result<()>>> {
+        let tells_a_launch = changes.iter().any(|change| matches!(change.what, What::Launched(_)));
+        if tells_a_launch {
+            self.open.clone().wait_for(|open| *open).await.unwrap();
+        }
+        self.inner.record(session, changes).await
+    }
+
+    async fn held(&self, session: SessionId) -> Result<Vec<Held>> {
+        self.inner.held(session).await
+    }
+
+    async fn interventions(&self, session: SessionId) -> Result<Vec<JobRecord>> {
+        self.inner.interventions(session).await
+    }
+
+    async fn attempt(&self, token: LaunchToken) -> Result<Held> {
+        self.inner.attempt(token).await
+    }
+
+    async fn attempt_states(&self, tokens: &[LaunchToken]) -> Result<Vec<Option<AttemptState>>> {
+        self.inner.attempt_states(tokens).await
+    }
+
+    async fn archive(&self, after: Option<JobId>, most: usize) -> Result<Vec<JobArchive>> {
+        self.inner.archive(after, most).await
+    }
+
+    async fn import(&self, archives: Vec<JobArchive>) -> Result<u64> {
+        self.inner.import(archives).await
+    }
+
+    async fn purge(&self, jobs: &[JobId]) -> Result<Vec<JobId>> {
+        self.inner.purge(jobs).await
+    }
+
+    async fn check(&self) -> Result<Vec<String>> {
+        self.inner.check().await
+    }
+}
+
+/// The same stage over a store that is shut.
+fn shut(stage: &mut Stage) -> watch::Sender<bool> {
+    let (opens, open) = watch::channel(false);
+    stage.seen_through = Box::new(move |inner| Arc::new(Slow { inner, open: open.clone() }));
+    opens
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_is_seen_while_the_launch_is_being_stored_and_stored_after_it() {
+    let mut stage = Stage::new([json!({})]);
+    let opens = shut(&mut stage);
+    let dispatcher = stage.dispatch();
+    let id = stage.submit(stage.job(&["exit 3"])).await;
+    stage.clock.sleep(Duration::from_secs(60)).await;
+    let opened_at = stage.now();
+    assert_eq!(stage.kinds(id).await, ["submitted", "claimed"]);
+    assert_eq!(stage.providers[0].executions().len(), 1);
+    opens.send_replace(true);
+    assert_eq!(stage.finished(id).await.exit_code, Some(3));
+    stage.closed(id).await;
+    let ended_at = stage.store.attempts(id).await.unwrap()[0].ended_at;
+    assert!(ended_at.is_some_and(|ended_at| ended_at < opened_at), "its end was seen at {ended_at:?}");
+    assert_eq!(stage.kinds(id).await, ["submitted", "claimed", "launched", "ended", "closed"]);
+    dispatcher.abort();
+}
+
+/// Where nothing can be looked up, a launch that is not stored is lost.
+#[tokio::test(start_paused = true)]
+async fn who_drains_leaves_when_what_was_launched_is_stored() {
+    let mut stage = Stage::new([json!({ "launch": "best-effort" })]);
+    let opens = shut(&mut stage);
+    let first = stage.dispatcher();
+    let drain = first.drain();
+    let mut running = tokio::spawn(async move { first.run().await });
+    let id = stage.submit(stage.job(&["sleep 10m"])).await;
+    while stage.providers[0].running().is_empty() {
+        stage.clock.sleep(Duration::from_millis(10)).await;
+    }
+    drain.begin(DrainMode::HandOver);
+    assert!(tokio::time::timeout(Duration::from_secs(60), &mut running).await.is_err(), "it left");
+    opens.send_replace(true);
+    running.await.unwrap().unwrap();
+    let second = stage.dispatch();
+    assert_eq!(stage.finished(id).await.status, JobStatus::Completed);
+    stage.closed(id).await;
+    second.abort();
+}
