@@ -42,22 +42,26 @@ enum Case {
     Durable,
 }
 
+fn at_least_one() -> clap::builder::RangedU64ValueParser<usize> {
+    clap::builder::RangedU64ValueParser::new().range(1..)
+}
+
 /// Measures Longshore's Docker executor side by side with the engine's bare API, its embedded executor with both and with runc, and its router.
 #[derive(Debug, Parser)]
 struct Options {
     /// What to measure; everything, when nothing is named.
     cases: Vec<Case>,
     /// How many pairs of A and B.
-    #[arg(long, default_value_t = 40)]
+    #[arg(long, default_value_t = 40, value_parser = at_least_one())]
     pairs: usize,
     /// Only decides so often, to be counted by Callgrind.
     #[arg(long, hide = true)]
     count: Option<usize>,
     /// How many jobs one round of `durable` has.
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = 20_000, value_parser = at_least_one())]
     jobs: usize,
     /// How many rounds `durable` has.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = at_least_one())]
     rounds: usize,
     /// How many finished jobs the full store of `durable` has; 0 leaves it out.
     #[arg(long, default_value_t = 1_000_000)]
