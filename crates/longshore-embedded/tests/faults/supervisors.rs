@@ -1,7 +1,8 @@
 //! Supervisors that die while their containers run, and machines that do.
 
 use longshore_core::{
-    Cause, ErrorKind, ExecutionHandle, ExecutionStatus, LaunchSearch, LogCompleteness, Network, StopReason, StopRequest,
+    Cause, ErrorKind, ExecutionHandle, ExecutionStatus, LaunchSearch, LogCompleteness, LogQuery, Network, StopReason,
+    StopRequest,
 };
 use longshore_testkit::{suite::Test, tests};
 use std::{fs, process::Command, time::Duration};
@@ -26,9 +27,10 @@ fn processes(handle: &ExecutionHandle) -> Vec<i32> {
     read.flat_map(|text| text.lines().map(|line| line.parse().unwrap()).collect::<Vec<i32>>()).collect()
 }
 
-/// Waits until the program has said something, and it is stored.
+/// Waits until the program has said something, and its log tells so.
 async fn said(bench: &Bench, handle: &ExecutionHandle) {
-    until("its output is stored", || bench.folder(handle.token).join("stdout").metadata().unwrap().len() > 0).await;
+    let query = LogQuery::from_start().waiting(Duration::from_secs(60));
+    assert!(!bench.executor.get_logs(handle, &query).await.unwrap().records.is_empty(), "it has said nothing");
 }
 
 async fn removed(bench: &Bench, handle: &ExecutionHandle) {
