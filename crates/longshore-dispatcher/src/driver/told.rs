@@ -9,31 +9,34 @@ use crate::{metrics, recorder::Answer, report};
 
 /// Changes that were handed in, in their order.
 #[derive(Debug, Default)]
-pub(super) struct Told(VecDeque<(Change, Answer)>);
+pub(super) struct Told {
+    waiting: VecDeque<(Change, Answer)>,
+    /// What a refusal of an earlier one means, until somebody has heard it.
+    refused: Option<Leave>,
+}
 
 impl Told {
     pub(super) fn push(&mut self, change: Change, answer: Answer) {
-        self.0.push_back((change, answer));
+        self.waiting.push_back((change, answer));
     }
 
     /// Returns once each of them is durable or refused. Cancel-safe.
     pub(super) async fn stored(&mut self, held: &Held) -> Step {
-        let mut step = Ok(());
-        while let Some((change, answer)) = self.0.front_mut() {
+        while let Some((change, answer)) = self.waiting.front_mut() {
             match answer.stored().await {
                 Ok(()) => {
                     metrics::changed(change, held);
                     report::stored(change);
                 }
-                Err(error) if error.kind() == ErrorKind::LeaseLost => step = Err(Leave::Gone),
+                Err(error) if error.kind() == ErrorKind::LeaseLost => self.refused = Some(Leave::Gone),
                 Err(error) => {
                     report::note(&error, "the store knows something else of this attempt");
-                    step = step.and(Err(Leave::Stale));
+                    self.refused.get_or_insert(Leave::Stale);
                 }
             }
-            self.0.pop_front();
+            self.waiting.pop_front();
         }
-        step
+        self.refused.take().map_or(Ok(()), Err)
     }
 
     /// Returns when one of them is refused, and never otherwise. Cancel-safe.
