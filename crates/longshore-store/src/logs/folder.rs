@@ -58,8 +58,9 @@ fn folder_of(root: &Path, token: LaunchToken) -> PathBuf {
 /// Sees to it that the folders that lead to a token's chunks are on disk. Whoever writes a chunk syncs only the folders that it
 /// made itself; another, who made them, may have died before it could.
 pub(super) fn settle(root: &Path, token: LaunchToken) -> io::Result<()> {
-    sync(&root.join(shard(token)))?;
-    sync(root)
+    let settled = sync(&root.join(shard(token))).and_then(|()| sync(root));
+    // A place that is not there says nothing of the log that was to be written to it.
+    settled.map_err(|error| if error.kind() == ErrorKind::NotFound { io::Error::other(error) } else { error })
 }
 
 /// Removes everything from a token's folder but the names to be kept, half-written files too, and the folder when it is empty.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
-use longshore_core::{Error, LaunchToken, Result};
+use longshore_core::{Error, ErrorKind, LaunchToken, Result};
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use std::{fmt, io, path::PathBuf, sync::Arc};
 
@@ -54,7 +54,7 @@ impl Place {
     pub(super) async fn put(&self, token: LaunchToken, name: ChunkName, bytes: Bytes) -> Result<()> {
         let path = self.folder_of(token).join(name.to_string());
         let put = self.store.put(&path, bytes.into()).await;
-        put.map(drop).map_err(|error| self.error("a chunk of the log can't be written", error))
+        put.map(drop).map_err(|error| self.unwritten("a chunk of the log can't be written", error))
     }
 
     /// Called when the last chunk of a log is written: sees to it that the folders that lead to it are on disk.
@@ -118,6 +118,16 @@ impl Place {
     /// The same error, saying which store it is about.
     pub(super) fn located(&self, error: Error) -> Error {
         error.with_context("log store", &self.address)
+    }
+
+    /// A place that is not there says nothing of the log that was to be written to it.
+    fn unwritten(&self, message: &str, error: object_store::Error) -> Error {
+        if !matches!(error, object_store::Error::NotFound { .. }) {
+            return self.error(message, error);
+        }
+        let message = format!("{message}, because its place does not exist: make it, and save the log again");
+        let why = self.redaction.apply(&longshore_core::chain(&error));
+        self.located(Error::new(ErrorKind::Unavailable, message).with_source(why))
     }
 
     fn error(&self, message: &str, error: object_store::Error) -> Error {
