@@ -55,7 +55,7 @@ async fn run() -> Result<()> {
     let router = Arc::new(router(&folder)?);
     let logs = Arc::new(LogStore::local(folder.join("logs"))?);
     let store = open_store(&database(&folder)).await?;
-    let jobs = Jobs::open(store, logs, router, "axum-service".parse()?, Arc::new(SystemClock)).await?;
+    let jobs = Jobs::open(store, logs, router, Arc::new(SystemClock)).await?;
 
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed("no signals"))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed("no signals"))?;

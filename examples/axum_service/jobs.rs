@@ -2,9 +2,9 @@
 
 use futures::{Stream, StreamExt};
 use longshore::{
-    ByteSize, Clock, ContainerJob, Error, ErrorKind, JobId, JobTemplate, LogQuery, LogStream, Longshore, Owner, Result,
+    ByteSize, Clock, ContainerJob, Error, ErrorKind, JobId, JobTemplate, LogQuery, LogStream, Longshore, Result,
     Violation,
-    dispatcher::{DrainMode, Settings},
+    dispatcher::DrainMode,
     route::{RouteRequest, Router},
     store::{JobStore, LogStore, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Submission},
 };
@@ -51,7 +51,6 @@ impl Jobs {
         store: Arc<dyn JobStore>,
         logs: Arc<LogStore>,
         router: Arc<Router>,
-        owner: Owner,
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
         // What hosts can do is known before the first job comes.
@@ -60,7 +59,6 @@ impl Jobs {
             .store(store)
             .logs(Arc::clone(&logs) as _)
             .router(Arc::clone(&router))
-            .settings(Settings::builder().owner(owner).build())
             .clock(Arc::clone(&clock))
             .start()
             .await?;

@@ -105,7 +105,7 @@ async fn look(scene: &Arc<Scene>) -> Result<Look, Error> {
     scene.time.certain(scene.store()).await?;
     let asking = scene.begin_asking();
     loop {
-        let busy = scene.load.driven();
+        let busy = scene.load.busy();
         metrics::busy(busy);
         let room = scene.settings().max_jobs.saturating_sub(busy).min(scene.settings().claim_size);
         if room == 0 || scene.is_closing() {

@@ -78,7 +78,8 @@ impl Dispatcher {
     }
 
     /// Whether there is nothing to do now: nothing is held or on its way, what others had left is adopted, and nothing in the
-    /// queue can be launched. What a session holds that is dead and not yet fenced off is not waited for.
+    /// queue can be launched. Not waited for is what has ended and could not be removed for about a minute, and what a session
+    /// holds that is dead and not yet fenced off.
     #[must_use]
     pub fn idle(&self) -> watch::Receiver<bool> {
         self.idle.subscribe()

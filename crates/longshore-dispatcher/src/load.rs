@@ -8,6 +8,8 @@ use tokio::sync::watch;
 struct Now {
     /// How many attempts are driven.
     driven: usize,
+    /// How many of them have ended and can't be removed now.
+    stuck: usize,
     /// How many questions for attempts to drive are under way.
     asking: usize,
     /// For how many more beats it is looked whether more is held than is driven.
@@ -18,7 +20,7 @@ struct Now {
 
 impl Now {
     const fn is_nothing(&self) -> bool {
-        self.driven == 0 && self.asking == 0 && self.doubts == 0 && self.has_adopted
+        self.driven == self.stuck && self.asking == 0 && self.doubts == 0 && self.has_adopted
     }
 }
 
@@ -61,6 +63,22 @@ impl Load {
     /// How many attempts are driven.
     pub(crate) fn driven(&self) -> usize {
         self.0.borrow().driven
+    }
+
+    /// How many attempts are driven that are not merely waiting to be removed.
+    pub(crate) fn busy(&self) -> usize {
+        let now = *self.0.borrow();
+        now.driven.saturating_sub(now.stuck)
+    }
+
+    /// Another of the attempts has ended and can't be removed now.
+    pub(crate) fn is_stuck(&self) {
+        self.0.send_modify(|now| now.stuck += 1);
+    }
+
+    /// One of those is not driven any more, and so many attempts still are.
+    pub(crate) fn lets_go_of_stuck(&self, attempts: usize) {
+        self.0.send_modify(|now| (now.driven, now.stuck) = (attempts, now.stuck - 1));
     }
 
     /// Begins a question. An answer that does not come may take effect for as long as the margin, given in beats.
@@ -128,6 +146,22 @@ mod tests {
         assert!(!is_nothing(&load));
         load.drives(0);
         assert!(is_nothing(&load));
+    }
+
+    #[test]
+    fn what_ended_and_can_not_be_removed_is_waited_for_by_nobody() {
+        let load = Load::default();
+        load.has_adopted();
+        load.drives(2);
+        load.is_stuck();
+        assert!(!is_nothing(&load));
+        assert_eq!((load.driven(), load.busy()), (2, 1));
+        load.drives(1);
+        assert!(is_nothing(&load));
+        assert!(load.is_undriven().now_or_never().is_none());
+        load.lets_go_of_stuck(0);
+        assert!(is_nothing(&load));
+        assert_eq!((load.driven(), load.busy()), (0, 0));
     }
 
     #[test]

@@ -1,13 +1,43 @@
 //! What is told to whoever reads the program's log.
 
-use longshore_core::{Error, HostName, LaunchToken};
+use longshore_core::{Error, HostName, LaunchToken, Timestamp, clock::later};
 use longshore_store::{Change, SessionId};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use crate::Retired;
 
 /// Something does not work now, and is tried again.
 pub(crate) fn trouble(error: &Error, what: &'static str) {
     tracing::warn!(error = %error.chain(), "{what}");
+}
+
+/// What was told of hosts that don't do what they are asked for: of each once in a while, however many attempts it concerns.
+#[derive(Debug, Default)]
+pub(crate) struct Troubles(Mutex<BTreeMap<HostName, Timestamp>>);
+
+impl Troubles {
+    const PAUSE: Duration = Duration::from_secs(60);
+
+    pub(crate) fn tell(&self, host: &HostName, error: &Error, what: &'static str, now: Timestamp) {
+        if self.is_new(host, now) {
+            tracing::warn!(%host, error = %error.chain(), "{what}");
+        } else {
+            detail(error, what);
+        }
+    }
+
+    fn is_new(&self, host: &HostName, now: Timestamp) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = told.get(host).is_none_or(|at| now < *at || later(*at, Self::PAUSE) <= now);
+        if is_new {
+            told.insert(host.clone(), now);
+        }
+        is_new
+    }
 }
 
 /// Something went another way than usual.
@@ -33,11 +63,6 @@ pub(crate) fn opened(session: SessionId) {
 /// What became of an attempt can't be proven.
 pub(crate) fn lost(why: &str) {
     tracing::warn!(why, "lost");
-}
-
-/// A host can't be swept now.
-pub(crate) fn unswept(host: &HostName, error: &Error) {
-    tracing::debug!(%host, error = %error.chain(), "the host can't be swept now");
 }
 
 /// A host's executor has panicked.

@@ -23,6 +23,7 @@ use crate::{
     driver::Knowledge,
     load::{Asking, Load},
     recorder::Recorder,
+    report,
     scout::Scouts,
     time::StoreClock,
     watcher::Watchers,
@@ -64,6 +65,7 @@ pub(crate) struct Scene {
     broken: Mutex<BTreeSet<LaunchToken>>,
     pub(crate) load: Load,
     take_ups: TakeUps,
+    troubles: report::Troubles,
 }
 
 /// How often everything that is held was begun to be taken up, and how often that was done with.
@@ -117,6 +119,17 @@ pub(crate) struct Seat {
     scene: Arc<Scene>,
     token: LaunchToken,
     pub(crate) attention: watch::Receiver<Attention>,
+    is_stuck: bool,
+}
+
+impl Seat {
+    /// It has ended and can't be removed now: nobody waits for that.
+    pub(crate) fn is_stuck(&mut self) {
+        if !std::mem::replace(&mut self.is_stuck, true) {
+            self.scene.load.is_stuck();
+            self.scene.wakes.queue.notify_one();
+        }
+    }
 }
 
 impl Drop for Seat {
@@ -126,7 +139,11 @@ impl Drop for Seat {
         }
         let mut driven = self.scene.driven();
         driven.remove(&self.token);
-        self.scene.load.drives(driven.len());
+        if self.is_stuck {
+            self.scene.load.lets_go_of_stuck(driven.len());
+        } else {
+            self.scene.load.drives(driven.len());
+        }
         drop(driven);
         self.scene.wakes.queue.notify_one();
     }
@@ -158,6 +175,7 @@ impl Scene {
             broken: Mutex::default(),
             load: Load::default(),
             take_ups: TakeUps::default(),
+            troubles: report::Troubles::default(),
         }
     }
 
@@ -271,7 +289,7 @@ impl Scene {
         }
         drop(driven);
         self.wakes.gained.notify_one();
-        Some(Seat { scene: Arc::clone(self), token, attention })
+        Some(Seat { scene: Arc::clone(self), token, attention, is_stuck: false })
     }
 
     /// Tells whoever drives an attempt of the job what people want. Returns whether somebody does.
@@ -292,6 +310,11 @@ impl Scene {
     /// Whether the attempt's driver broke in this session, which is told once.
     pub(crate) fn had_broken(&self, token: LaunchToken) -> bool {
         self.broken().remove(&token)
+    }
+
+    /// A host does not do what it is asked for.
+    pub(crate) fn trouble(&self, host: &HostName, error: &Error, what: &'static str) {
+        self.troubles.tell(host, error, what, self.own_clock().now());
     }
 
     /// A time that passes by the clock, whoever waits for it.

@@ -1,7 +1,7 @@
 //! Longshore inside somebody's own service.
 
 use futures::{Stream, StreamExt, stream};
-use longshore_core::{Clock, Error, ErrorKind, JobId, Owner, Result, SystemClock, route::Router};
+use longshore_core::{Clock, Error, ErrorKind, JobId, Result, SystemClock, route::Router};
 use longshore_store::{Actor, Intervention, JobRecord, JobStore, NewsStream, Request, Submission, Submitted};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinHandle;
@@ -34,7 +34,7 @@ impl Longshore {
         logs: Arc<dyn LogKeeper>,
         /// What finds places.
         router: Arc<Router>,
-        /// How the dispatcher works; absent, as usual, owned by `longshore`.
+        /// How the dispatcher works; absent, as usual, and what it launches is owned by [the store](JobStore::owner).
         settings: Option<Settings>,
         /// The time; absent, the machine's.
         clock: Option<Arc<dyn Clock>>,
@@ -45,7 +45,7 @@ impl Longshore {
         let clock = clock.unwrap_or_else(|| Arc::new(SystemClock));
         let settings = match settings {
             Some(settings) => settings,
-            None => Settings::builder().owner(Owner::new("longshore")?).build(),
+            None => Settings::builder().owner(store.owner().await?).build(),
         };
         // What keeps the store from answering is told now, and not job by job.
         store.pauses().await?;

@@ -1,7 +1,7 @@
 //! One session, from its opening to its end: everything that works in it ends with it.
 
 use futures::{StreamExt, future::BoxFuture};
-use longshore_core::{Error, ErrorKind, Result};
+use longshore_core::{Error, ErrorKind, JobId, Result};
 use longshore_store::{Actor, Intervention, Request, SessionId};
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -38,11 +38,20 @@ pub(crate) async fn run(
 ) -> Result<End> {
     idle.send_replace(false);
     let session = SessionId::new(parts.clock.now());
-    if let Err(error) = open(parts, session).await {
-        // Opened by a call whose answer was lost, it was fenced off before it was asked for again.
-        return if error.kind() == ErrorKind::LeaseLost { Ok(End::Lost(error)) } else { Err(error) };
-    }
-    let time = tell_time(parts).await?;
+    let time = tokio::select! {
+        biased;
+        // While the store is away nothing can be held that is to be waited for.
+        () = reached(drain, DrainMode::StopJobs) => {
+            close_if_it_answers(parts, session).await;
+            return Ok(End::Drained);
+        }
+        begun = begin(parts, session) => match begun {
+            Ok(time) => time,
+            // Opened by a call whose answer was lost, it was fenced off before it was asked for again.
+            Err(error) if error.kind() == ErrorKind::LeaseLost => return Ok(End::Lost(error)),
+            Err(error) => return Err(error),
+        },
+    };
     let (recorder, recordings) = Recorder::new(&parts.store, &parts.clock, session);
     let (tasks, handed_in) = mpsc::unbounded_channel();
     let (draining, is_draining) = watch::channel(false);
@@ -59,6 +68,21 @@ pub(crate) async fn run(
         report::note(&error, "the session could not be closed; it will be fenced off");
     }
     Ok(end)
+}
+
+/// Opens the session, and learns the time.
+async fn begin(parts: &Parts, session: SessionId) -> Result<StoreClock> {
+    open(parts, session).await?;
+    tell_time(parts).await
+}
+
+/// Whether it was opened nobody knows; where it was, and can't be closed now, it is fenced off later.
+async fn close_if_it_answers(parts: &Parts, session: SessionId) {
+    tokio::select! {
+        biased;
+        _ = parts.store.close_session(session) => {}
+        () = parts.clock.sleep(PAUSE) => {}
+    }
 }
 
 /// What works for as long as the session lasts.
@@ -243,10 +267,21 @@ async fn cancel_all(scene: &Scene) {
         }
     };
     for held in held.into_iter().filter(|held| held.job.cancel.is_none()) {
+        cancel(scene, held.job.id()).await;
+    }
+}
+
+/// Cancels a job, however long the store takes, unless it has ended.
+async fn cancel(scene: &Scene, job: JobId) {
+    loop {
         let request =
             Request::new(Actor::Dispatcher(scene.session), scene.clock().now()).because("the dispatcher stops");
-        if let Err(error) = scene.store().intervene(held.job.id(), Intervention::Cancel, request).await {
-            report::detail(&error, "a job can't be cancelled");
+        match scene.store().intervene(job, Intervention::Cancel, request).await {
+            Err(error) if ![ErrorKind::Conflict, ErrorKind::NotFound].contains(&error.kind()) => {
+                report::trouble(&error, "a job can't be cancelled now; trying again");
+                scene.clock().sleep(PAUSE).await;
+            }
+            _ => return,
         }
     }
 }

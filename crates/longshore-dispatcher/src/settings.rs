@@ -8,8 +8,9 @@ use std::time::Duration;
 #[derive(Debug, Clone, Builder)]
 #[non_exhaustive]
 pub struct Settings {
-    /// The installation that owns what is launched. Every store has one of its own, so that no dispatcher takes what
-    /// another store launched for leftovers.
+    /// The installation that owns what is launched: [the store's own](longshore_store::JobStore::owner), unless there is a
+    /// reason. No two stores may have the same, because a dispatcher takes what its store does not know for leftovers, and
+    /// removes it.
     pub owner: Owner,
     /// Who this is, for people: usually the machine's name and the process.
     #[builder(into, default = "dispatcher")]

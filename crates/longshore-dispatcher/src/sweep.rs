@@ -100,7 +100,7 @@ pub(crate) async fn run(scene: Arc<Scene>) {
                 match AssertUnwindSafe(sweep(&scene, executor.as_ref())).catch_unwind().await {
                     Err(_) => report::broke_while_swept(&host),
                     Ok(Err(error)) if error.kind() != ErrorKind::Unsupported => {
-                        report::unswept(&host, &error);
+                        scene.trouble(&host, &error, "the host can't be swept now");
                     }
                     Ok(_) => {}
                 }
@@ -129,16 +129,22 @@ async fn sweep(scene: &Scene, executor: &dyn ContainerExecutor) -> Result<()> {
     let settings = scene.settings();
     let now = scene.clock().now();
     let leftovers = find_leftovers(scene.store(), executor, &settings.owner, settings.orphaned_after, now).await?;
+    let mut swept = Ok(());
     for leftover in leftovers {
-        let (token, known) = (leftover.execution.handle.token, leftover.known);
-        tracing::warn!(%token, known, "removing what no attempt accounts for");
-        let end = put_down(executor, &leftover).await?;
-        if known && let Some(end) = end {
-            // The evidence first: nobody can ask afterwards.
-            let note = What::Noted(format!("it was found later, and removed: {end}"));
-            scene.recorder.hand_in(Change::new(token, scene.clock().now(), note)).stored().await?;
-        }
-        clear(executor, &leftover).await?;
+        // What can't be removed keeps nothing else from being.
+        swept = swept.and(take_away(scene, executor, &leftover).await);
     }
-    executor.collect(&settings.owner).await.map(drop)
+    swept.and(executor.collect(&settings.owner).await.map(drop))
+}
+
+async fn take_away(scene: &Scene, executor: &dyn ContainerExecutor, leftover: &Leftover) -> Result<()> {
+    let (token, known) = (leftover.execution.handle.token, leftover.known);
+    tracing::warn!(%token, known, "removing what no attempt accounts for");
+    let end = put_down(executor, leftover).await?;
+    if known && let Some(end) = end {
+        // The evidence first: nobody can ask afterwards.
+        let note = What::Noted(format!("it was found later, and removed: {end}"));
+        scene.recorder.hand_in(Change::new(token, scene.clock().now(), note)).stored().await?;
+    }
+    clear(executor, leftover).await
 }

@@ -317,6 +317,7 @@ impl Watcher {
     fn show_silence(&mut self, token: LaunchToken, error: &Error) {
         let now = self.scene.clock().now();
         let Some(watched) = self.watched.get(&token) else { return };
+        self.scene.trouble(&self.host, error, "no answer about what runs there; asking again");
         self.silent.insert(token);
         watched.sight.send_modify(|sight| {
             let since = if let Sight::Silent { since, .. } = sight { *since } else { now };

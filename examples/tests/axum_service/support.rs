@@ -52,7 +52,7 @@ impl World {
         let logs = Arc::new(LogStore::local(self.folder.path().join("logs")).unwrap());
         let hosts = vec![RoutedHost::new(host(), Arc::clone(&self.mock) as _)];
         let router = Arc::new(route::Router::new(RoutingTable::builder().hosts(hosts).build().unwrap()));
-        Jobs::open(store, logs, router, "service".parse().unwrap(), Arc::new(SystemClock)).await.unwrap()
+        Jobs::open(store, logs, router, Arc::new(SystemClock)).await.unwrap()
     }
 
     pub(crate) async fn service(&self) -> Service {

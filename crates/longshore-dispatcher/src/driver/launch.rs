@@ -109,14 +109,18 @@ impl Driver {
     /// on with.
     async fn prepare(&self, executor: &dyn ContainerExecutor) -> Step<Result<()>> {
         let request = &self.held.attempt.request;
-        let limit = request.plan.template.start_timeout.unwrap_or(Duration::MAX);
-        let too_late = || Error::new(ErrorKind::Timeout, format!("not ready within the start timeout of {limit:?}"));
+        // The same execution would take as long again.
+        let too_late = || {
+            let limit = request.plan.template.start_timeout.unwrap_or(Duration::MAX);
+            let message = format!("not ready within the start timeout of {limit:?}");
+            Error::new(ErrorKind::Timeout, message).with_advice(Advice::Permanent)
+        };
         tokio::select! {
             biased;
             () = self.scene.drained() => Err(Leave::Gone),
             () = self.cancelled() => Ok(Err(Error::new(ErrorKind::Cancelled, "cancelled before it was launched"))),
             prepared = executor.prepare(request, Progress::ignored()) => Ok(prepared),
-            () = self.scene.clock().sleep(limit) => Ok(Err(too_late())),
+            () = self.reach(self.limit(false)) => Ok(Err(too_late())),
         }
     }
 
@@ -178,7 +182,9 @@ impl Driver {
             }
         }
         let now = self.now();
-        self.scene.router().refused(&self.host().clone(), error, now);
+        if !refusal::is_the_jobs_own(error) {
+            self.scene.router().refused(self.host(), error, now);
+        }
         let next = if planted!(self.scene, GivesUpAtTheFirstRefusal) {
             Next::Finish(JobStatus::Failed)
         } else {

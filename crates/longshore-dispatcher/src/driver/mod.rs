@@ -235,7 +235,7 @@ impl Driver {
         if later(since_when, self.scene.settings().lost_after) <= self.now() {
             return Ok(Silence::TooLong);
         }
-        report::detail(error, "no answer; asking again");
+        self.scene.trouble(self.host(), error, "no answer about an attempt; asking again");
         let drained = self.scene.clone();
         tokio::select! {
             biased;

@@ -25,17 +25,24 @@ enum Meaning {
 
 const fn meaning(kind: ErrorKind, advice: Advice) -> Meaning {
     use ErrorKind::{
-        Cancelled, Capacity, CommandNotExecutable, CommandNotFound, Conflict, DeadlinePassed, Invalid,
-        PermissionDenied, Quota, RateLimited, StartFailed, Timeout, Unauthenticated, Unavailable,
+        Cancelled, Capacity, CommandNotExecutable, CommandNotFound, Conflict, DeadlinePassed, ImageUnavailable,
+        Invalid, PermissionDenied, Quota, RateLimited, StartFailed, Timeout, Unauthenticated, Unavailable,
     };
     match kind {
         Cancelled => Meaning::Cancelled,
         Invalid | Conflict | CommandNotFound | CommandNotExecutable | StartFailed => Meaning::Everywhere,
         Timeout if matches!(advice, Advice::Permanent) => Meaning::TooLate,
+        // A registry that does not answer now.
+        ImageUnavailable if !matches!(advice, Advice::Permanent) => Meaning::Now,
         Capacity | Quota | RateLimited | Unavailable | Timeout | Unauthenticated | PermissionDenied
         | DeadlinePassed => Meaning::Now,
         _ => Meaning::Here,
     }
+}
+
+/// Whether it says nothing of the host.
+pub(super) const fn is_the_jobs_own(error: &Error) -> bool {
+    matches!(meaning(error.kind(), error.advice()), Meaning::Cancelled | Meaning::TooLate)
 }
 
 /// What becomes of the job.
@@ -89,5 +96,8 @@ mod tests {
         ] {
             assert_eq!(meaning(kind, Error::new(kind, "x").advice()), expected, "{kind}");
         }
+        assert_eq!(meaning(ErrorKind::Timeout, Advice::Permanent), Meaning::TooLate);
+        assert_eq!(meaning(ErrorKind::ImageUnavailable, Advice::Temporary), Meaning::Now);
+        assert_eq!(meaning(ErrorKind::ImageUnavailable, Advice::After(FIRST_PAUSE)), Meaning::Now);
     }
 }

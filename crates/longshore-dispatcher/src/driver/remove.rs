@@ -8,7 +8,7 @@ use longshore_store::What;
 use std::time::Duration;
 
 use super::{Driver, Leave, Step};
-use crate::{report, scene::planted};
+use crate::scene::planted;
 
 /// How long something that was given up may take to end by itself.
 const GRACE: Duration = Duration::from_secs(10);
@@ -35,7 +35,14 @@ impl Driver {
                 }
                 Err(error) => error,
             };
-            report::detail(&error, "what is left of it can't be removed yet");
+            self.scene.trouble(
+                &self.host().clone(),
+                &error,
+                "what is left of an attempt can't be removed yet; trying again",
+            );
+            if self.pause == super::LONGEST_PAUSE {
+                self.seat.is_stuck();
+            }
             tokio::select! {
                 biased;
                 () = self.scene.drained() => return Err(Leave::Gone),

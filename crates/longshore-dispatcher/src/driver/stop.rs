@@ -29,7 +29,7 @@ impl Driver {
         reason: StopReason,
         sight: &watch::Receiver<Sight>,
     ) -> Step<Stopped> {
-        if !self.can_stop() {
+        if self.can_not_stop() {
             return Ok(Stopped::CanNot);
         }
         let grace = self.held.attempt.request.plan.template.stop_grace.unwrap_or(DEFAULT_GRACE);

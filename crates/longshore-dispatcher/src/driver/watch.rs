@@ -69,7 +69,7 @@ impl Driver {
     }
 
     /// When it is to be stopped for taking too long; by our own clock, because the provider's may be another.
-    fn limit(&self, running: bool) -> Option<Timestamp> {
+    pub(super) fn limit(&self, running: bool) -> Option<Timestamp> {
         let attempt = &self.held.attempt;
         if planted!(self.scene, ForgetsLimits) {
             return None;
@@ -81,7 +81,7 @@ impl Driver {
         }
     }
 
-    async fn reach(&self, time: Option<Timestamp>) {
+    pub(super) async fn reach(&self, time: Option<Timestamp>) {
         let Some(time) = time else { return std::future::pending().await };
         loop {
             let left = longshore_core::clock::since(time, self.scene.known_now().await);
@@ -117,8 +117,9 @@ impl Driver {
         later(since, self.scene.settings().lost_after) <= self.now()
     }
 
-    pub(super) fn can_stop(&self) -> bool {
-        self.executor().is_ok_and(|executor| executor.capabilities().has(Capability::Stop))
+    /// Whether its executor says that it can't stop anything. One that is not configured now says nothing.
+    pub(super) fn can_not_stop(&self) -> bool {
+        self.executor().is_ok_and(|executor| !executor.capabilities().has(Capability::Stop))
     }
 
     /// The provider, asked and answering, has no such execution: what became of it nobody can prove.

@@ -1,6 +1,6 @@
 //! How jobs end.
 
-use longshore_core::{JobStatus, LogQuery, RetryOn, RetryPolicy};
+use longshore_core::{JobStatus, LogQuery, RetryOn, RetryPolicy, route::CircuitState};
 use longshore_store::{AttemptState, JobStore};
 use serde_json::json;
 use std::time::Duration;
@@ -82,6 +82,27 @@ async fn limits_stop_what_takes_too_long() {
     stage.closed(slow).await;
     stage.closed(late).await;
     dispatcher.abort();
+}
+
+/// However slow its image is, the host is as good as before for others.
+#[tokio::test(start_paused = true)]
+async fn a_preparation_that_takes_too_long_ends_the_job_and_says_nothing_of_the_host() {
+    let stage = Stage::new([json!({ "jobs": { "prepare": "1h" } })]);
+    let router = stage.router();
+    let dispatcher = stage.dispatcher_over(&router);
+    let running = tokio::spawn(async move { dispatcher.run().await });
+    for _ in 0..4 {
+        let mut late = stage.job(&["exit 0"]);
+        late.template.start_timeout = Some(Duration::from_secs(120));
+        let (id, submitted_at) = (stage.submit(late).await, stage.now());
+        let job = stage.finished(id).await;
+        assert_eq!((job.status, job.attempts, job.runs), (JobStatus::TimedOut, 1, 0));
+        assert!(job.reason.unwrap().contains("not ready within the start timeout of 120s"));
+        assert!(stage.now().duration_since(submitted_at).as_secs() < 180);
+    }
+    let host = "one".parse().unwrap();
+    assert_eq!(router.snapshot().state(&host).unwrap().circuit, CircuitState::Closed);
+    running.abort();
 }
 
 #[tokio::test(start_paused = true)]

@@ -44,6 +44,17 @@ async fn a_host_without_room_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_image_that_can_not_be_had_just_now_is_waited_for() {
+    let later = json!({ "kind": "image-unavailable", "retry_after": "1s", "times": 3, "message": "502 Bad Gateway" });
+    let stage = Stage::new([json!({ "jobs": { "refuse": later } })]);
+    let dispatcher = stage.dispatch();
+    let id = stage.submit(stage.job(&["exit 0"])).await;
+    let job = stage.finished(id).await;
+    assert_eq!((job.status, job.attempts, job.runs), (JobStatus::Completed, 4, 1));
+    dispatcher.abort();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lost_answer_is_looked_up() {
     for (loss, unprovable, expected) in [
         ("after-effect", false, JobStatus::Completed),

@@ -3,14 +3,19 @@
 use futures::StreamExt;
 use longshore_core::{ErrorKind, JobId, JobStatus};
 use longshore_dispatcher::{DrainMode, Longshore};
+use longshore_store::{JobStore, MemoryStore};
 use serde_json::json;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::stage::Stage;
 
 async fn service(stage: &Stage) -> Longshore {
+    service_over(stage, &stage.store).await
+}
+
+async fn service_over(stage: &Stage, store: &MemoryStore) -> Longshore {
     Longshore::builder()
-        .store(Arc::new(stage.store.clone()))
+        .store(Arc::new(store.clone()))
         .logs(Arc::new(stage.logs.clone()))
         .router(stage.router())
         .clock(Arc::clone(&stage.clock))
@@ -48,4 +53,19 @@ async fn a_service_cancels_and_shuts_down_when_all_has_ended() {
     assert_eq!(longshore.job(runs).await.unwrap().status, JobStatus::Cancelled);
     let unknown = longshore.job(JobId::new(stage.now())).await.unwrap_err();
     assert_eq!(unknown.kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test(start_paused = true)]
+async fn services_with_stores_of_their_own_leave_each_others_jobs_alone() {
+    let stage = Stage::new([json!({})]);
+    let longshore = service(&stage).await;
+    let id = longshore.submit(stage.job(&["sleep 6h"])).await.unwrap();
+    stage.until(id, |job| job.status == JobStatus::Running).await;
+    assert_eq!(stage.providers[0].executions()[0].owner, stage.store.owner().await.unwrap());
+    // Until what a store does not know would be old enough to be swept.
+    stage.clock.sleep(Duration::from_secs(2 * 3600)).await;
+    let other = service_over(&stage, &MemoryStore::with_clock(Arc::clone(&stage.clock))).await;
+    assert_eq!(longshore.wait(id).await.unwrap().status, JobStatus::Completed);
+    other.shutdown(DrainMode::HandOver).await.unwrap();
+    longshore.shutdown(DrainMode::HandOver).await.unwrap();
 }

@@ -1,6 +1,8 @@
-//! A store that takes its time to store what was launched.
+//! A store that takes its time, or does not answer at all.
 
-use longshore_core::{HostName, JobId, JobName, JobStatus, LaunchToken, Owner, Result, Timestamp, async_trait};
+use longshore_core::{
+    Error, ErrorKind, HostName, JobId, JobName, JobStatus, LaunchToken, Owner, Result, Timestamp, async_trait,
+};
 use longshore_dispatcher::DrainMode;
 use longshore_store::{
     AttemptRecord, AttemptState, Beat, Change, Claim, Claimed, Held, Intervention, JobArchive, JobEvent, JobQuery,
@@ -8,16 +10,35 @@ use longshore_store::{
     Submission, Submitted, What,
 };
 use serde_json::json;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 use tokio::sync::watch;
 
 use crate::stage::Stage;
 
-/// Stores no launch before it is told to.
+/// Stores no launch before it is told to, and does not answer what it is told not to.
 #[derive(Debug)]
 struct Slow {
     inner: MemoryStore,
     open: watch::Receiver<bool>,
+    away: Arc<Away>,
+}
+
+/// What is not answered.
+#[derive(Debug, Default)]
+struct Away {
+    sessions: AtomicBool,
+    /// So many interventions.
+    interventions: AtomicU32,
+}
+
+fn no_answer<T>() -> Result<T> {
+    Err(Error::new(ErrorKind::Unavailable, "the store does not answer"))
 }
 
 #[async_trait]
@@ -35,7 +56,8 @@ impl JobStore for Slow {
     }
 
     async fn intervene(&self, job: JobId, intervention: Intervention, request: Request) -> Result<JobRecord> {
-        self.inner.intervene(job, intervention, request).await
+        let left = self.away.interventions.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
+        if left.is_ok() { no_answer() } else { self.inner.intervene(job, intervention, request).await }
     }
 
     async fn pause(&self, pause: Pause) -> Result<()> {
@@ -91,7 +113,7 @@ impl JobStore for Slow {
     }
 
     async fn open_session(&self, session: SessionId, name: &str) -> Result<()> {
-        self.inner.open_session(session, name).await
+        if self.away.sessions.load(Relaxed) { no_answer() } else { self.inner.open_session(session, name).await }
     }
 
     async fn beat(&self, session: SessionId) -> Result<Vec<Beat>> {
@@ -162,8 +184,45 @@ impl JobStore for Slow {
 /// The same stage over a store that is shut.
 fn shut(stage: &mut Stage) -> watch::Sender<bool> {
     let (opens, open) = watch::channel(false);
-    stage.seen_through = Box::new(move |inner| Arc::new(Slow { inner, open: open.clone() }));
+    let away = Arc::default();
+    stage.seen_through = Box::new(move |inner| Arc::new(Slow { inner, open: open.clone(), away: Arc::clone(&away) }));
     opens
+}
+
+/// The same stage over a store that can be away.
+fn away(stage: &mut Stage) -> Arc<Away> {
+    let ((_, open), away) = (watch::channel(true), Arc::<Away>::default());
+    let shared = Arc::clone(&away);
+    stage.seen_through = Box::new(move |inner| Arc::new(Slow { inner, open: open.clone(), away: Arc::clone(&shared) }));
+    away
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_are_stopped_though_the_store_does_not_answer_at_first() {
+    let mut stage = Stage::new([json!({})]);
+    let away = away(&mut stage);
+    let dispatcher = stage.dispatcher();
+    let drain = dispatcher.drain();
+    let running = tokio::spawn(async move { dispatcher.run().await });
+    let id = stage.submit(stage.job(&["sleep 1000h"])).await;
+    stage.until(id, |job| job.status == JobStatus::Running).await;
+    away.interventions.store(3, Relaxed);
+    drain.begin(DrainMode::StopJobs);
+    running.await.unwrap().unwrap();
+    assert_eq!(stage.store.job(id).await.unwrap().status, JobStatus::Cancelled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_holds_nothing_hands_over_though_the_store_is_away() {
+    let mut stage = Stage::new([json!({})]);
+    let away = away(&mut stage);
+    away.sessions.store(true, Relaxed);
+    let dispatcher = stage.dispatcher();
+    let drain = dispatcher.drain();
+    let running = tokio::spawn(async move { dispatcher.run().await });
+    stage.clock.sleep(Duration::from_secs(60)).await;
+    drain.begin(DrainMode::HandOver);
+    tokio::time::timeout(Duration::from_secs(60), running).await.expect("it waits for the store").unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]

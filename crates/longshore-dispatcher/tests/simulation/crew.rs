@@ -6,7 +6,7 @@ use longshore_core::{
     route::{Budget, BudgetPeriod, RoutedHost, Router, RoutingTable, UnknownPrice},
 };
 use longshore_dispatcher::{Dispatcher, Drain, DrainMode, Parts, Settings};
-use longshore_store::JobStore;
+use longshore_store::{AttemptState, JobStore};
 use std::{
     convert::Infallible,
     fmt::Write as _,
@@ -90,7 +90,7 @@ impl Crew {
     }
 }
 
-/// Whoever says that it is idle holds nothing.
+/// Whoever says that it is idle holds nothing, unless it has ended.
 async fn watch_idleness(world: &World, life: &Life, mut idle: watch::Receiver<bool>) -> Infallible {
     loop {
         if idle.wait_for(|idle| *idle).await.is_err() {
@@ -109,12 +109,13 @@ async fn watch_idleness(world: &World, life: &Life, mut idle: watch::Receiver<bo
     }
 }
 
-/// The first attempt that it holds, as the store says.
+/// The first attempt that it holds and that has not ended, as the store says.
 async fn holds(world: &World, life: &Life) -> Option<LaunchToken> {
     let session = (*life.session.lock().unwrap())?;
     let open = world.ledger().open.clone();
     for token in open {
-        if world.store.attempt(token).await.unwrap().attempt.session == Some(session) {
+        let attempt = world.store.attempt(token).await.unwrap().attempt;
+        if attempt.session == Some(session) && attempt.state != AttemptState::Ended {
             return Some(token);
         }
     }
