@@ -1,9 +1,16 @@
 //! Signs of life: giving them, missing those of others, and taking over what the dead have left.
 
 use futures::future::BoxFuture;
-use longshore_core::{Error, ErrorKind, clock::later};
-use longshore_store::{Beat, SessionId};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use longshore_core::{
+    Error, ErrorKind, Timestamp,
+    clock::{earlier, later},
+};
+use longshore_store::{Adoption, Beat, SessionId};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use crate::{
     Settings, claims, driver, metrics, report,
@@ -95,18 +102,18 @@ fn is_dead(scene: &Scene, seen: &mut Seen, other: &Beat, counts: bool) -> bool {
     other.dead || *missed > limit
 }
 
-/// Takes over what nobody holds.
+/// Takes over what nobody holds: on the hosts that are served here, and now and then what nobody may serve any more.
 async fn adopt(scene: &Arc<Scene>) -> Result<(), Error> {
     if !scene.adopts() || planted!(scene, AdoptsNothing) {
         scene.load.has_adopted();
         return Ok(());
     }
-    let settings = scene.settings();
+    let unserved_before = unserved_before(scene);
     let asking = scene.begin_asking();
     loop {
-        let quiet_at = later(scene.clock().now(), settings.launch_window.saturating_add(settings.margin));
+        let adoption = adoption(scene).with_unserved_before(unserved_before);
         let asked = scene.ask();
-        let adopted = scene.store().adopt(scene.session, ADOPTED, quiet_at).await?;
+        let adopted = scene.store().adopt(scene.session, adoption).await?;
         let last = adopted.len() < ADOPTED;
         for held in adopted {
             tracing::info!(token = %held.attempt.token(), "adopted");
@@ -117,5 +124,23 @@ async fn adopt(scene: &Arc<Scene>) -> Result<(), Error> {
             asking.answered();
             return Ok(());
         }
+    }
+}
+
+fn adoption(scene: &Scene) -> Adoption {
+    let settings = scene.settings();
+    let quiet_at = later(scene.clock().now(), settings.launch_window.saturating_add(settings.margin));
+    let served = scene.router().snapshot();
+    let hosts = served.table().hosts().iter().map(|it| it.host.name.clone()).collect();
+    Adoption::new(ADOPTED, quiet_at, hosts)
+}
+
+/// Before when an attempt must have been created for its host not to matter. Only a sweep asks for such attempts, so that
+/// whoever serves their host and merely starts anew has taken them up long before.
+fn unserved_before(scene: &Scene) -> Timestamp {
+    if scene.wakes.unserved.swap(false, Ordering::Relaxed) && !scene.is_closing() {
+        earlier(scene.clock().now(), scene.settings().lost_after)
+    } else {
+        Timestamp::MIN
     }
 }

@@ -12,7 +12,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -102,6 +102,8 @@ pub(crate) struct Wakes {
     pub(crate) interventions: Notify,
     /// There is one more attempt to drive.
     pub(crate) gained: Notify,
+    /// What is freed includes what nobody may serve any more.
+    pub(crate) unserved: AtomicBool,
 }
 
 /// What people want of an attempt.

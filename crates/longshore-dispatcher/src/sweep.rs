@@ -7,7 +7,11 @@ use longshore_core::{
     clock::{earlier, later, since},
 };
 use longshore_store::{AttemptState, Change, JobStore, What};
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use crate::{report, retention::retire, scene::Scene};
 
@@ -90,7 +94,8 @@ async fn clear(executor: &dyn ContainerExecutor, leftover: &Leftover) -> Result<
     }
 }
 
-/// Sweeps every host and removes old jobs, at the beginning of the session and then now and again.
+/// Sweeps every host and removes old jobs, at the beginning of the session and then now and again, when it is also looked
+/// for what nobody holds.
 pub(crate) async fn run(scene: Arc<Scene>) {
     loop {
         let hosts: Vec<_> = scene.router().snapshot().table().hosts().iter().map(|it| it.host.name.clone()).collect();
@@ -113,6 +118,9 @@ pub(crate) async fn run(scene: Arc<Scene>) {
         while scene.clock().now() < again_at {
             scene.clock().sleep(since(again_at, scene.clock().now())).await;
         }
+        // Nobody tells of a host that was configured again, nor of attempts whose host nobody serves any more.
+        scene.wakes.unserved.store(true, Ordering::Relaxed);
+        scene.wakes.freed.notify_one();
     }
 }
 

@@ -35,7 +35,7 @@ pub use news::{News, NewsStream};
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use query::{JobQuery, StatusCounts};
 pub use queue::{Claim, Claimed, InUse, Placement, Placer, WaitingFor};
-pub use session::{Beat, Held};
+pub use session::{Adoption, Beat, Held};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::JobStore;

@@ -6,8 +6,9 @@ use longshore_core::{HostName, JobId, JobName, LaunchToken, Owner, Result};
 use std::{fmt, sync::Arc};
 
 use crate::{
-    AttemptRecord, AttemptState, Beat, Change, Claim, Claimed, Held, Intervention, JobArchive, JobEvent, JobQuery,
-    JobRecord, NewsStream, Pause, Placer, Request, SavedTemplate, SessionId, StatusCounts, Submission, Submitted,
+    Adoption, AttemptRecord, AttemptState, Beat, Change, Claim, Claimed, Held, Intervention, JobArchive, JobEvent,
+    JobQuery, JobRecord, NewsStream, Pause, Placer, Request, SavedTemplate, SessionId, StatusCounts, Submission,
+    Submitted,
 };
 
 /// Where jobs, attempts and their history are kept, for people and for dispatchers, many of each.
@@ -156,12 +157,16 @@ pub trait JobStore: fmt::Debug + Send + Sync {
     /// `LeaseLost`; as the store can be reached.
     async fn close_session(&self, session: SessionId) -> Result<()>;
 
-    /// Takes over open attempts that nobody holds, so many at most. Those that were launching may still be launched by
-    /// their former holder until `quiet_at`, which is stored with them.
+    /// Takes over open attempts that nobody holds, by job and number, so many at most: those of the hosts that are asked
+    /// for, and those of any host that were created before `unserved_before`. All others are left to whoever serves their
+    /// hosts, and so is what only a newer program can read; neither counts towards the most. Fewer than the most means that
+    /// nothing is left to take over.
+    ///
+    /// Those that were launching may still be launched by their former holder until `quiet_at`, which is stored with them.
     ///
     /// # Errors
     /// `LeaseLost`; as the store can be reached.
-    async fn adopt(&self, session: SessionId, most: usize, quiet_at: Timestamp) -> Result<Vec<Held>>;
+    async fn adopt(&self, session: SessionId, adoption: Adoption) -> Result<Vec<Held>>;
 
     /// Looks at the queue and stores what the placer decides, in one transaction in which nobody else claims: what it is
     /// told to be in use is so. Jobs are looked at by their place in the queue.

@@ -1,8 +1,8 @@
 //! Configurations that are reloaded while jobs run.
 
-use longshore_core::{HostName, JobStatus, route::RoutingTable};
+use longshore_core::{HostName, JobId, JobStatus, route::RoutingTable};
 use longshore_dispatcher::DrainMode;
-use longshore_store::{Actor, AttemptState, Intervention, JobStore, Request};
+use longshore_store::{Actor, AttemptState, Intervention, JobStore, Request, SessionId};
 use serde_json::json;
 use std::time::Duration;
 
@@ -12,6 +12,83 @@ use crate::stage::Stage;
 fn without(stage: &Stage, host: &HostName) -> RoutingTable {
     let others = stage.table().hosts().iter().filter(|it| it.host.name != *host).cloned().collect();
     RoutingTable::builder().hosts(others).build().unwrap()
+}
+
+/// Jobs on two hosts, whose dispatcher has died.
+async fn left_behind(stage: &Stage, script: &[&str]) -> [JobId; 2] {
+    let first = stage.dispatch();
+    let ids = [stage.submit(stage.job(script)).await, stage.submit(stage.job(script)).await];
+    for id in ids {
+        stage.until(id, |job| job.status == JobStatus::Running).await;
+    }
+    first.abort();
+    stage.fence_all().await;
+    ids
+}
+
+fn only_host(stage: &Stage, host: &HostName) -> RoutingTable {
+    let hosts = stage.table().hosts().iter().filter(|it| it.host.name == *host).cloned().collect();
+    RoutingTable::builder().hosts(hosts).build().unwrap()
+}
+
+async fn holder(stage: &Stage, id: JobId) -> Option<SessionId> {
+    stage.store.attempts(id).await.unwrap().remove(0).session
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_on_hosts_of_others_is_left_to_them() {
+    let stage = Stage::new([json!({}), json!({})]).limited(1);
+    let [here, there] = left_behind(&stage, &["sleep 30m", "exit 3"]).await;
+    let host = stage.store.job(here).await.unwrap().host.unwrap();
+    let router = stage.router();
+    router.reload(only_host(&stage, &host));
+    let dispatcher = stage.dispatcher_over(&router);
+    let running = tokio::spawn(async move { dispatcher.run().await });
+    stage.clock.sleep(Duration::from_secs(60)).await;
+    assert!(holder(&stage, here).await.is_some());
+    assert_eq!(holder(&stage, there).await, None);
+    // Once the host is served here, it is taken up by the next sign of life.
+    router.reload(stage.table());
+    stage.clock.sleep(Duration::from_secs(20)).await;
+    assert!(holder(&stage, there).await.is_some());
+    for id in [here, there] {
+        assert_eq!((stage.finished(id).await.exit_code, stage.launches(id).await), (Some(3), 1));
+    }
+    running.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dispatcher_without_work_takes_up_what_a_host_that_comes_back_has_left() {
+    let stage = Stage::new([json!({}), json!({})]).limited(1);
+    let [here, there] = left_behind(&stage, &["sleep 10h", "exit 3"]).await;
+    let router = stage.router();
+    router.reload(RoutingTable::builder().hosts(Vec::new()).build().unwrap());
+    let dispatcher = stage.dispatcher_over(&router);
+    let running = tokio::spawn(async move { dispatcher.run().await });
+    stage.clock.sleep(Duration::from_secs(3 * 3600)).await;
+    assert_eq!((holder(&stage, here).await, holder(&stage, there).await), (None, None));
+    router.reload(stage.table());
+    stage.clock.sleep(Duration::from_secs(3700)).await;
+    assert!(holder(&stage, here).await.is_some() && holder(&stage, there).await.is_some());
+    running.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_serves_any_more_is_lost_in_the_end() {
+    let mut stage = Stage::new([json!({}), json!({})]).limited(1);
+    stage.lost_after = Duration::from_secs(7 * 3600);
+    let [here, there] = left_behind(&stage, &["sleep 100h"]).await;
+    let host = stage.store.job(here).await.unwrap().host.unwrap();
+    let router = stage.router();
+    router.reload(only_host(&stage, &host));
+    let dispatcher = stage.dispatcher_over(&router);
+    let running = tokio::spawn(async move { dispatcher.run().await });
+    stage.clock.sleep(Duration::from_secs(6 * 3600)).await;
+    assert_eq!(holder(&stage, there).await, None);
+    stage.clock.sleep(Duration::from_secs(11 * 3600)).await;
+    assert_eq!(stage.store.job(there).await.unwrap().status, JobStatus::Lost);
+    assert_eq!(stage.store.job(here).await.unwrap().status, JobStatus::Running);
+    running.abort();
 }
 
 #[tokio::test(start_paused = true)]

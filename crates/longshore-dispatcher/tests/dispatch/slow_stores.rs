@@ -5,9 +5,9 @@ use longshore_core::{
 };
 use longshore_dispatcher::DrainMode;
 use longshore_store::{
-    AttemptRecord, AttemptState, Beat, Change, Claim, Claimed, Held, Intervention, JobArchive, JobEvent, JobQuery,
-    JobRecord, JobStore, MemoryStore, NewsStream, Pause, Placer, Request, SavedTemplate, SessionId, StatusCounts,
-    Submission, Submitted, What,
+    Adoption, AttemptRecord, AttemptState, Beat, Change, Claim, Claimed, Held, Intervention, JobArchive, JobEvent,
+    JobQuery, JobRecord, JobStore, MemoryStore, NewsStream, Pause, Placer, Request, SavedTemplate, SessionId,
+    StatusCounts, Submission, Submitted, What,
 };
 use serde_json::json;
 use std::{
@@ -128,8 +128,8 @@ impl JobStore for Slow {
         self.inner.close_session(session).await
     }
 
-    async fn adopt(&self, session: SessionId, most: usize, quiet_at: Timestamp) -> Result<Vec<Held>> {
-        self.inner.adopt(session, most, quiet_at).await
+    async fn adopt(&self, session: SessionId, adoption: Adoption) -> Result<Vec<Held>> {
+        self.inner.adopt(session, adoption).await
     }
 
     async fn claim(&self, claim: Claim, placer: Arc<dyn Placer>) -> Result<Claimed> {

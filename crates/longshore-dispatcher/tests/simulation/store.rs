@@ -5,8 +5,8 @@ use longshore_core::{
     Clock, ErrorKind, HostName, JobId, JobName, JobStatus, LaunchToken, Owner, Result, Timestamp, async_trait,
 };
 use longshore_store::{
-    Actor, AttemptRecord, AttemptState, Beat, Change, Claim, Claimed, Held, InUse, Intervention, JobArchive, JobEvent,
-    JobQuery, JobRecord, JobStore, MemoryStore, NewsStream, Pause, Placement, Placer, Request, SavedTemplate,
+    Actor, Adoption, AttemptRecord, AttemptState, Beat, Change, Claim, Claimed, Held, InUse, Intervention, JobArchive,
+    JobEvent, JobQuery, JobRecord, JobStore, MemoryStore, NewsStream, Pause, Placement, Placer, Request, SavedTemplate,
     SessionId, StatusCounts, Submission, Submitted, What,
 };
 use std::{
@@ -459,11 +459,11 @@ impl JobStore for Wire {
         .await
     }
 
-    async fn adopt(&self, session: SessionId, most: usize, quiet_at: Timestamp) -> Result<Vec<Held>> {
+    async fn adopt(&self, session: SessionId, adoption: Adoption) -> Result<Vec<Held>> {
         let inside = self.world().session_inside(session);
         self.ask("adopt", move |wire, store| {
             async move {
-                let mut adopted = store.adopt(inside, most, quiet_at).await?;
+                let mut adopted = store.adopt(inside, adoption).await?;
                 if wire.has(Flaw::NoQuiet) {
                     adopted.iter_mut().for_each(|held| held.attempt.quiet_at = None);
                 }

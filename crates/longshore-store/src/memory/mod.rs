@@ -12,9 +12,9 @@ use std::{
 };
 
 use crate::{
-    AttemptRecord, AttemptState, Beat, Change, Claim, Claimed, Held, Intervention, JobArchive, JobEvent, JobQuery,
-    JobRecord, JobStore, News, NewsStream, Pause, Placer, Request, SavedTemplate, SessionId, StatusCounts, Submission,
-    Submitted, What, ids::new_owner, news::NewsBoard, refusals, template::no_such_template,
+    Adoption, AttemptRecord, AttemptState, Beat, Change, Claim, Claimed, Held, Intervention, JobArchive, JobEvent,
+    JobQuery, JobRecord, JobStore, News, NewsStream, Pause, Placer, Request, SavedTemplate, SessionId, StatusCounts,
+    Submission, Submitted, What, ids::new_owner, news::NewsBoard, refusals, template::no_such_template,
 };
 use world::World;
 
@@ -176,8 +176,8 @@ impl JobStore for MemoryStore {
         Ok(())
     }
 
-    async fn adopt(&self, session: SessionId, most: usize, quiet_at: Timestamp) -> Result<Vec<Held>> {
-        self.world().adopt(session, most, quiet_at)
+    async fn adopt(&self, session: SessionId, adoption: Adoption) -> Result<Vec<Held>> {
+        self.world().adopt(session, &adoption)
     }
 
     async fn claim(&self, claim: Claim, placer: Arc<dyn Placer>) -> Result<Claimed> {

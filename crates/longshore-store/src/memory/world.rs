@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::queue::Queue;
 use crate::{
-    Actor, AttemptRecord, AttemptState, Beat, Change, Charge, Claim, Claimed, Held, IdempotencyKey, InUse,
+    Actor, Adoption, AttemptRecord, AttemptState, Beat, Change, Charge, Claim, Claimed, Held, IdempotencyKey, InUse,
     Intervention, JobArchive, JobEvent, JobMove, JobRecord, Outcome, Pause, Placement, Placer, Request, SavedTemplate,
     SessionId, Submission, Submitted, WaitingFor, What, refusals,
 };
@@ -195,16 +195,14 @@ impl World {
         }
     }
 
-    pub(super) fn adopt(&mut self, session: SessionId, most: usize, quiet_at: Timestamp) -> Result<Vec<Held>> {
+    pub(super) fn adopt(&mut self, session: SessionId, adoption: &Adoption) -> Result<Vec<Held>> {
         self.alive(session)?;
-        let free = |token: &&LaunchToken| self.attempts.get(token).is_some_and(|attempt| attempt.session.is_none());
-        let free: Vec<_> = self.open.iter().filter(free).take(most).copied().collect();
+        let is_free = |attempt: &AttemptRecord| attempt.session.is_none() && adoption.wants(attempt);
+        let free = self.open.iter().filter(|token| self.attempts.get(token).is_some_and(is_free));
+        let free: Vec<_> = free.take(adoption.most).copied().collect();
         for token in &free {
             if let Some(attempt) = self.attempts.get_mut(token) {
-                attempt.session = Some(session);
-                if attempt.state == AttemptState::Launching {
-                    attempt.quiet_at = attempt.quiet_at.max(Some(quiet_at));
-                }
+                adoption.take(session, attempt);
             }
         }
         free.into_iter().map(|token| self.held(token)).collect()

@@ -172,18 +172,7 @@ impl Claiming<'_> {
         .bind(i64::try_from(self.claim.most).unwrap_or(i64::MAX))
         .fetch_all(connection)
         .await?;
-        Ok(rows.iter().filter_map(readable).collect())
-    }
-}
-
-/// A job that was submitted by a newer version, with demands that this one does not know, is left to the newer version.
-fn readable(row: &sqlx::postgres::PgRow) -> Option<JobRecord> {
-    match rows::job_record(row) {
-        Ok(record) => Some(record),
-        Err(failure) => {
-            tracing::warn!(?failure, "a job is left in the queue");
-            None
-        }
+        Ok(rows.iter().filter_map(|row| rows::readable(rows::job_record(row))).collect())
     }
 }
 

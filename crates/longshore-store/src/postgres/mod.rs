@@ -33,9 +33,9 @@ use std::{fmt, sync::Arc};
 use tokio::{sync::Mutex, task::JoinHandle};
 
 use crate::{
-    AttemptRecord, AttemptState, Beat, Change, Claim, Claimed, Held, Intervention, JobArchive, JobEvent, JobQuery,
-    JobRecord, JobStore, NewsStream, Pause, Placer, Request, SavedTemplate, SessionId, StatusCounts, Submission,
-    Submitted, news::NewsBoard,
+    Adoption, AttemptRecord, AttemptState, Beat, Change, Claim, Claimed, Held, Intervention, JobArchive, JobEvent,
+    JobQuery, JobRecord, JobStore, NewsStream, Pause, Placer, Request, SavedTemplate, SessionId, StatusCounts,
+    Submission, Submitted, news::NewsBoard,
 };
 use failure::Failure;
 use known::Known;
@@ -210,8 +210,8 @@ impl JobStore for PostgresStore {
         pool.transact(&sessions::Close { session, installation }).await
     }
 
-    async fn adopt(&self, session: SessionId, most: usize, quiet_at: Timestamp) -> Result<Vec<Held>> {
-        self.0.pool.transact(&sessions::Adopt { session, most: rows_at_most(most), quiet_at }).await
+    async fn adopt(&self, session: SessionId, adoption: Adoption) -> Result<Vec<Held>> {
+        self.0.pool.transact(&sessions::Adopt { session, adoption: &adoption }).await
     }
 
     async fn claim(&self, claim: Claim, placer: Arc<dyn Placer>) -> Result<Claimed> {

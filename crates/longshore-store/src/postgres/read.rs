@@ -12,7 +12,9 @@ use super::{
     rows::{self, attempt_columns, record_columns},
     transact::Work,
 };
-use crate::{AttemptRecord, AttemptState, Held, JobEvent, JobRecord, Pause, SessionId, StatusCounts, refusals};
+use crate::{
+    Adoption, AttemptRecord, AttemptState, Held, JobEvent, JobRecord, Pause, SessionId, StatusCounts, refusals,
+};
 
 /// The server's time, and not that of the transaction's beginning.
 pub(super) struct Now;
@@ -130,6 +132,41 @@ pub(super) async fn held_of(
     );
     let rows = sqlx::query(SQL).bind(jobs).bind(numbers).fetch_all(connection).await?;
     rows.iter().map(rows::held).collect()
+}
+
+/// A page of attempts that a session may take over.
+pub(super) struct Free {
+    pub(super) readable: Vec<Held>,
+    /// The last one of the page, whether it could be read or not; none where nothing follows.
+    pub(super) last: Option<LaunchToken>,
+}
+
+/// Open attempts that nobody holds, behind the given one, so many at most. Their rows are locked.
+pub(super) async fn free_after(
+    connection: &mut PgConnection,
+    adoption: &Adoption,
+    after: Option<LaunchToken>,
+    most: usize,
+) -> Result<Free, Failure> {
+    const SQL: &str = concat!(
+        held_columns!(),
+        "WHERE a.open AND a.session IS NULL AND (a.host = ANY($1) OR a.created_at < $2) \
+         AND (a.job, a.number) > ($3, $4) ORDER BY a.job, a.number LIMIT $5 FOR NO KEY UPDATE OF a"
+    );
+    let after = after.unwrap_or_else(|| codec::token(Uuid::nil(), 0));
+    let rows = sqlx::query(SQL)
+        .bind(adoption.hosts.iter().map(ToString::to_string).collect::<Vec<_>>())
+        .bind(codec::nanos(adoption.unserved_before))
+        .bind(after.job().as_uuid())
+        .bind(codec::integer(after.attempt()))
+        .bind(i64::try_from(most).unwrap_or(i64::MAX))
+        .fetch_all(connection)
+        .await?;
+    let token = |row: &sqlx::postgres::PgRow| -> Result<LaunchToken, Failure> {
+        Ok(codec::token(row.try_get("job")?, row.try_get("number")?))
+    };
+    let last = rows.last().filter(|_| rows.len() == most).map(token).transpose()?;
+    Ok(Free { readable: rows.iter().filter_map(|row| rows::readable(rows::held(row))).collect(), last })
 }
 
 /// The open attempts that a session holds.

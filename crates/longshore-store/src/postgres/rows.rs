@@ -188,6 +188,12 @@ pub(super) fn attempt_record(row: &PgRow) -> Result<AttemptRecord, super::Failur
     })
 }
 
+/// What a newer version wrote so that this one can't read it, or what is damaged, is left as it is, and keeps nobody from
+/// the rest.
+pub(super) fn readable<T>(read: Result<T, super::Failure>) -> Option<T> {
+    read.inspect_err(|failure| tracing::warn!(?failure, "a job that can't be read is left to a newer version")).ok()
+}
+
 /// Reads both.
 pub(super) fn held(row: &PgRow) -> Result<Held, super::Failure> {
     Ok(Held::new(job_record(row)?, attempt_record(row)?))

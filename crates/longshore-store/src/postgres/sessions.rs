@@ -4,13 +4,11 @@
 //! fences it off waits for what it has begun, and what it begins afterwards finds no row.
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use longshore_core::Result;
 use sqlx::{Row, postgres::PgConnection};
-use uuid::Uuid;
 
-use super::{Failure, codec, news, read, schema::Installation, transact::Work};
-use crate::{Beat, Held, JobRecord, News, SessionId, refusals};
+use super::{Failure, codec, news, read, schema::Installation, transact::Work, write};
+use crate::{Adoption, Beat, Held, JobRecord, News, SessionId, refusals};
 
 /// Makes sure that the session may write, and that it is not fenced off before this transaction has ended. Returns the
 /// version of what this transaction writes.
@@ -166,14 +164,13 @@ async fn end(connection: &mut PgConnection, session: SessionId, by_itself: bool)
     Ok(())
 }
 
-pub(super) struct Adopt {
+pub(super) struct Adopt<'a> {
     pub(super) session: SessionId,
-    pub(super) most: i64,
-    pub(super) quiet_at: Timestamp,
+    pub(super) adoption: &'a Adoption,
 }
 
 #[async_trait]
-impl Work for Adopt {
+impl Work for Adopt<'_> {
     type Answer = Vec<Held>;
     const OPERATION: &'static str = "adopt attempts";
 
@@ -183,24 +180,21 @@ impl Work for Adopt {
         sqlx::query("SELECT pg_advisory_xact_lock('longshore_attempt'::regclass::oid::int, 0)")
             .execute(&mut *connection)
             .await?;
-        let rows = sqlx::query(
-            "WITH free AS (SELECT a.job, a.number FROM longshore_attempt a WHERE a.open AND a.session IS NULL \
-             ORDER BY a.job, a.number LIMIT $2 FOR NO KEY UPDATE) \
-             UPDATE longshore_attempt a SET session = $1, \
-             quiet_at = CASE WHEN a.state = 0 THEN greatest(a.quiet_at, $3) ELSE a.quiet_at END \
-             FROM free f WHERE a.job = f.job AND a.number = f.number RETURNING a.job, a.number",
-        )
-        .bind(self.session.as_uuid())
-        .bind(self.most)
-        .bind(codec::nanos(self.quiet_at))
-        .fetch_all(&mut *connection)
-        .await?;
-        let mut tokens: (Vec<Uuid>, Vec<i32>) = Default::default();
-        for row in &rows {
-            tokens.0.push(row.try_get(0)?);
-            tokens.1.push(row.try_get(1)?);
+        let mut adopted: Vec<Held> = Vec::new();
+        let mut after = None;
+        // What can't be read is left, and does not count.
+        while adopted.len() < self.adoption.most {
+            let left = self.adoption.most - adopted.len();
+            let free = read::free_after(connection, self.adoption, after, left).await?;
+            after = free.last;
+            adopted.extend(free.readable);
+            if after.is_none() {
+                break;
+            }
         }
-        read::held_of(connection, tokens).await
+        adopted.iter_mut().for_each(|held| self.adoption.take(self.session, &mut held.attempt));
+        write::take(connection, self.session, &adopted).await?;
+        Ok(adopted)
     }
 }
 

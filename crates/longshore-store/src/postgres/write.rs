@@ -14,7 +14,7 @@ use super::{
     Failure, codec,
     rows::{AttemptRow, JobRow},
 };
-use crate::{AttemptRecord, Charge, JobEvent};
+use crate::{AttemptRecord, Charge, Held, JobEvent, SessionId};
 
 /// A budget, its period, a currency.
 type Account = (String, i64, String);
@@ -157,6 +157,26 @@ pub(super) async fn insert_jobs(
     )
     .bind(submitted_at)
     .bind(places)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Writes that a session holds attempts from now on, whose rows are locked.
+pub(super) async fn take(connection: &mut PgConnection, session: SessionId, held: &[Held]) -> Result<(), Failure> {
+    if held.is_empty() {
+        return Ok(());
+    }
+    let attempts = || held.iter().map(|held| &held.attempt);
+    sqlx::query(
+        "UPDATE longshore_attempt a SET session = $1, quiet_at = n.quiet_at \
+         FROM unnest($2::uuid[], $3::integer[], $4::bigint[]) AS n(job, number, quiet_at) \
+         WHERE a.job = n.job AND a.number = n.number",
+    )
+    .bind(session.as_uuid())
+    .bind(attempts().map(|attempt| *attempt.token().job().as_uuid()).collect::<Vec<_>>())
+    .bind(attempts().map(|attempt| codec::integer(attempt.token().attempt())).collect::<Vec<_>>())
+    .bind(attempts().map(|attempt| attempt.quiet_at.map(codec::nanos)).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())

@@ -38,9 +38,9 @@ use self::{
     writer::{Done, Writer},
 };
 use crate::{
-    AttemptRecord, AttemptState, Beat, Change, Claim, Claimed, Held, Intervention, JobArchive, JobEvent, JobQuery,
-    JobRecord, JobStore, News, NewsStream, Pause, Placer, Request, SavedTemplate, SessionId, StatusCounts, Submission,
-    Submitted, What, news::NewsBoard, refusals,
+    Adoption, AttemptRecord, AttemptState, Beat, Change, Claim, Claimed, Held, Intervention, JobArchive, JobEvent,
+    JobQuery, JobRecord, JobStore, News, NewsStream, Pause, Placer, Request, SavedTemplate, SessionId, StatusCounts,
+    Submission, Submitted, What, news::NewsBoard, refusals,
 };
 
 /// How a SQLite store is opened.
@@ -234,8 +234,8 @@ impl JobStore for SqliteStore {
         self.write(FREED, move |connection| sessions::close(connection, session)).await
     }
 
-    async fn adopt(&self, session: SessionId, most: usize, quiet_at: Timestamp) -> Result<Vec<Held>> {
-        self.write(NOTHING, move |connection| sessions::adopt(connection, session, most, quiet_at)).await
+    async fn adopt(&self, session: SessionId, adoption: Adoption) -> Result<Vec<Held>> {
+        self.write(NOTHING, move |connection| sessions::adopt(connection, session, &adoption)).await
     }
 
     async fn claim(&self, claim: Claim, placer: Arc<dyn Placer>) -> Result<Claimed> {

@@ -4,7 +4,7 @@ use longshore_core::{JobId, JobStatus, LaunchToken};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row, params, types::FromSqlError};
 
 use super::{
-    fault::Outcome,
+    fault::{Fault, Outcome},
     values::{Id, Json, Parsed, Time, Word, hosts, list},
 };
 use crate::{Actor, AttemptRecord, Held, JobEvent, JobRecord, SessionId, Submission, WaitingFor, refusals};
@@ -84,6 +84,24 @@ pub(super) fn attempt(row: &Row<'_>, first: usize) -> rusqlite::Result<AttemptRe
     attempt.closed_at = time(11)?;
     attempt.outcome = row.get::<_, Option<Json<_>>>(first + 12)?.map(|outcome| outcome.0);
     Ok(attempt)
+}
+
+/// What a newer version wrote so that this one can't read it, or what is damaged, is left as it is, and keeps nobody from
+/// the rest.
+pub(super) fn readable<T>(read: Outcome<T>) -> Outcome<Option<T>> {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, QueryReturnedNoRows};
+    match read {
+        Err(Fault::Sql(
+            error @ (FromSqlConversionFailure(..)
+            | IntegralValueOutOfRange(..)
+            | InvalidColumnType(..)
+            | QueryReturnedNoRows),
+        )) => {
+            tracing::warn!(%error, "a job that can't be read is left to a newer version");
+            Ok(None)
+        }
+        read => read.map(Some),
+    }
 }
 
 /// A job with an attempt of it, whose columns follow on the job's.

@@ -1,15 +1,14 @@
 //! Sessions, and what they hold.
 
-use jiff::Timestamp;
 use longshore_core::Result;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     fault::Outcome,
-    rows::{all, attempt_columns, held, job_columns},
-    values::{Id, Time},
+    rows::{all, attempt_columns, held, job_columns, readable},
+    values::{Id, Time, json, time},
 };
-use crate::{Beat, Held, JobRecord, SessionId, refusals};
+use crate::{Adoption, Beat, Held, JobRecord, SessionId, refusals};
 
 /// How many sessions that are over are remembered, so that one is told so that comes back late.
 const REMEMBERED: u32 = 1000;
@@ -86,23 +85,26 @@ fn end(connection: &Connection, session: SessionId, how: &str) -> Outcome<()> {
     Ok(())
 }
 
-pub(super) fn adopt(
-    connection: &Connection,
-    session: SessionId,
-    most: usize,
-    quiet_at: Timestamp,
-) -> Outcome<Vec<Held>> {
+pub(super) fn adopt(connection: &Connection, session: SessionId, adoption: &Adoption) -> Outcome<Vec<Held>> {
     const FREE: &str = "SELECT a.no FROM attempts a JOIN jobs j ON j.no = a.job \
-                        WHERE a.session IS NULL AND a.state <> 'closed' ORDER BY j.id, a.number LIMIT ?1";
-    const TAKE: &str = "UPDATE attempts SET session = ?2, quiet_at = CASE state WHEN 'launching' \
-                        THEN max(coalesce(quiet_at, ?3), ?3) ELSE quiet_at END WHERE no = ?1";
+                        WHERE a.session IS NULL AND a.state <> 'closed' \
+                        AND (a.host IN (SELECT value FROM json_each(?1)) OR a.created_at < ?2) ORDER BY j.id, a.number";
+    const TAKE: &str = "UPDATE attempts SET session = ?2, quiet_at = ?3 WHERE no = ?1";
     alive(connection, session)?;
-    let most = i64::try_from(most).unwrap_or(i64::MAX);
-    let free: Vec<i64> = all(connection.prepare_cached(FREE)?, [most], |row| row.get(0))?;
-    for no in &free {
-        connection.prepare_cached(TAKE)?.execute(params![no, Id::from(session), Time(quiet_at)])?;
+    let parameters = params![json(&adoption.hosts)?, Time(adoption.unserved_before)];
+    let free: Vec<i64> = all(connection.prepare_cached(FREE)?, parameters, |row| row.get(0))?;
+    let mut adopted = Vec::new();
+    for no in free {
+        if adopted.len() == adoption.most {
+            break;
+        }
+        let Some(mut held) = readable(held_by_no(connection, no))? else { continue };
+        adoption.take(session, &mut held.attempt);
+        let parameters = params![no, Id::from(session), time(held.attempt.quiet_at)];
+        connection.prepare_cached(TAKE)?.execute(parameters)?;
+        adopted.push(held);
     }
-    free.iter().map(|no| held_by_no(connection, *no)).collect()
+    Ok(adopted)
 }
 
 fn held_by_no(connection: &Connection, no: i64) -> Outcome<Held> {

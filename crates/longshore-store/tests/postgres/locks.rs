@@ -10,8 +10,8 @@ use crate::{
     desk::Desk,
     number, open, run,
     support::{
-        Dispatcher, at, closed, exited, host, kind, launched, request, requeued, started, submission, submit_named,
-        urgent,
+        Dispatcher, adoption, at, closed, exited, host, kind, launched, request, requeued, started, submission,
+        submit_named, urgent,
     },
     until,
 };
@@ -162,7 +162,7 @@ async fn hand_over(dispatcher: &Dispatcher, round: i64) -> Result<()> {
     if let (Some(other), 0) = (others.first(), round % 10) {
         store.fence(*session, other).await?;
     }
-    store.adopt(*session, 5, at(0)).await?;
+    store.adopt(*session, adoption(5, at(0))).await?;
     store.interventions(*session).await?;
     Ok(())
 }

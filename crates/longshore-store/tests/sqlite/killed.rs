@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use crate::{
     child::{Other, open},
-    support::{Dispatcher, at},
+    support::{Dispatcher, adoption, at},
 };
 
 /// What children have acknowledged: each job's attempt and how far it came.
@@ -86,7 +86,7 @@ pub(crate) async fn a_killed_process_is_known_to_be_dead() {
     let dead = store.beat(heir.session).await.unwrap().remove(0);
     assert!(dead.dead);
     assert!(store.fence(heir.session, &dead).await.unwrap());
-    let adopted = store.adopt(heir.session, 1000, at(9)).await.unwrap();
+    let adopted = store.adopt(heir.session, adoption(1000, at(9))).await.unwrap();
     assert!(!adopted.is_empty());
     assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
 }

@@ -40,6 +40,7 @@ macro_rules! every_case {
             sessions::beats_are_counted_and_seen,
             sessions::whoever_has_beaten_meanwhile_is_not_fenced_off,
             sessions::what_the_dead_held_is_adopted,
+            sessions::only_what_is_served_is_adopted,
             sessions::the_latest_quiet_time_stays,
             sessions::a_closed_session_frees_what_it_held,
             sessions::a_fenced_session_can_do_nothing,

@@ -6,8 +6,8 @@ use longshore_core::{
     Priority, Result, Termination,
 };
 use longshore_store::{
-    Actor, AttemptState, Change, Claim, Claimed, Held, JobRecord, JobStore, Next, Outcome, Request, SessionId,
-    Submission, Submitted, WaitingFor, What,
+    Actor, Adoption, AttemptState, Change, Claim, Claimed, Held, JobRecord, JobStore, Next, Outcome, Request,
+    SessionId, Submission, Submitted, WaitingFor, What,
 };
 use std::sync::Arc;
 
@@ -41,6 +41,11 @@ pub(crate) fn urgent(name: &str, priority: i32) -> Submission {
 
 pub(crate) fn request(seconds: i64) -> Request {
     Request::new(Actor::User("ann".to_owned()), at(seconds)).because("it is Friday")
+}
+
+/// So many attempts of the desk's hosts at most.
+pub(crate) fn adoption(most: usize, quiet_at: Timestamp) -> Adoption {
+    Adoption::new(most, quiet_at, ["a", "b"].map(host).into())
 }
 
 /// The kind of the error.

@@ -8,8 +8,8 @@ use crate::{
     desk::Desk,
     ground::Ground,
     support::{
-        Dispatcher, at, closed, exited, handle, host, in_status, job, kind, launched, request, requeued, submit,
-        submit_named,
+        Dispatcher, adoption, at, closed, exited, handle, host, in_status, job, kind, launched, request, requeued,
+        submit, submit_named,
     },
 };
 
@@ -78,7 +78,7 @@ pub(crate) async fn imported_jobs_live_on(ground: Ground) {
     populate(&origin).await;
     ground.store.import(origin.archive(None, 100).await.unwrap()).await.unwrap();
     let dispatcher = Dispatcher::new(&ground.store).await;
-    let adopted = ground.store.adopt(dispatcher.session, 100, at(50)).await.unwrap();
+    let adopted = ground.store.adopt(dispatcher.session, adoption(100, at(50))).await.unwrap();
     assert_eq!(adopted.len(), 7);
     for held in &adopted {
         let launching = held.attempt.state == AttemptState::Launching;
@@ -169,5 +169,5 @@ pub(crate) async fn an_imported_attempt_stays_with_a_session_that_is_open_here(g
     let held = ground.store.held(dispatcher.session).await.unwrap();
     assert_eq!(held.iter().map(|held| &held.attempt).collect::<Vec<_>>(), [&archives[0].attempts[0]]);
     let other = Dispatcher::new(&ground.store).await;
-    assert_eq!(other.store.adopt(other.session, 10, at(9)).await.unwrap(), []);
+    assert_eq!(other.store.adopt(other.session, adoption(10, at(9))).await.unwrap(), []);
 }

@@ -1,13 +1,13 @@
 //! Who lives, who is dead, and what becomes of what they held.
 
 use longshore_core::{ErrorKind, LaunchToken};
-use longshore_store::{AttemptState, Beat, Change, JobStore, SessionId, What};
+use longshore_store::{Adoption, AttemptState, Beat, Change, JobStore, SessionId, What};
 use std::sync::Arc;
 
 use crate::{
     desk::Desk,
     ground::Ground,
-    support::{Dispatcher, at, exited, history, kind, launched, requeued, submit_named},
+    support::{Dispatcher, adoption, at, exited, history, host, kind, launched, requeued, submit_named},
 };
 
 /// The pulse of one session as another sees it.
@@ -51,22 +51,50 @@ pub(crate) async fn what_the_dead_held_is_adopted(ground: Ground) {
     }
     dead.record(launched(tokens[1], 2)).await.unwrap();
     dead.record(exited(tokens[2], 0, 2)).await.unwrap();
-    assert_eq!(heir.store.adopt(heir.session, 10, at(90)).await.unwrap(), []);
+    assert_eq!(heir.store.adopt(heir.session, adoption(10, at(90))).await.unwrap(), []);
     let beat = pulse(&dead, &heir).await;
     assert!(heir.store.fence(heir.session, &beat).await.unwrap());
     // Asked again, after a lost answer, it says the same.
     assert!(heir.store.fence(heir.session, &beat).await.unwrap());
-    let mut adopted = heir.store.adopt(heir.session, 2, at(90)).await.unwrap();
+    let mut adopted = heir.store.adopt(heir.session, adoption(2, at(90))).await.unwrap();
     assert_eq!(adopted.len(), 2);
-    adopted.extend(heir.store.adopt(heir.session, 10, at(95)).await.unwrap());
+    adopted.extend(heir.store.adopt(heir.session, adoption(10, at(95))).await.unwrap());
     assert_eq!(adopted.iter().map(|held| held.attempt.token()).collect::<Vec<_>>(), sorted(&tokens));
     for held in &adopted {
         assert_eq!(held.attempt.session, Some(heir.session));
         assert_eq!(held.attempt.quiet_at.is_some(), held.attempt.state == AttemptState::Launching);
     }
     assert_eq!(heir.store.held(heir.session).await.unwrap(), adopted);
-    assert_eq!(heir.store.adopt(heir.session, 10, at(99)).await.unwrap(), []);
+    assert_eq!(heir.store.adopt(heir.session, adoption(10, at(99))).await.unwrap(), []);
     heir.record(launched(tokens[0], 100)).await.unwrap();
+}
+
+pub(crate) async fn only_what_is_served_is_adopted(ground: Ground) {
+    let dead = Dispatcher::new(&ground.store).await;
+    let mut tokens = Vec::new();
+    for (number, name) in ["on-b", "on-a", "on-b", "on-a", "on-b"].into_iter().enumerate() {
+        submit_named(&ground.store, name).await;
+        let desk = Desk::with(&[("a", 10), ("b", 10)]);
+        let held = dead.claim(desk, 1, i64::try_from(number).unwrap()).await.remove(0);
+        tokens.push(held.attempt.token());
+    }
+    dead.store.close_session(dead.session).await.unwrap();
+    let heir = Dispatcher::new(&ground.another().await).await;
+    let adopt = async |most, hosts: &[&str], before| {
+        let hosts = hosts.iter().map(|name| host(name)).collect();
+        let adoption = Adoption::new(most, at(90), hosts).with_unserved_before(before);
+        let adopted = heir.store.adopt(heir.session, adoption).await.unwrap();
+        adopted.iter().map(|held| held.attempt.token()).collect::<Vec<_>>()
+    };
+    let never = jiff::Timestamp::MIN;
+    assert_eq!(adopt(10, &[], never).await, []);
+    assert_eq!(adopt(10, &["c"], never).await, []);
+    // What is left to others takes nobody's place.
+    let of = |places: &[usize]| sorted(&places.iter().map(|place| tokens[*place]).collect::<Vec<_>>());
+    assert_eq!(adopt(2, &["a", "c"], never).await, of(&[1, 3]));
+    // Of what nobody may serve any more, only that which is old enough.
+    assert_eq!(adopt(10, &["a"], at(2)).await, of(&[0]));
+    assert_eq!(adopt(10, &["b"], never).await, of(&[2, 4]));
 }
 
 fn sorted(tokens: &[LaunchToken]) -> Vec<LaunchToken> {
@@ -81,10 +109,10 @@ pub(crate) async fn the_latest_quiet_time_stays(ground: Ground) {
     let token = first.claim_one(1).await;
     first.store.close_session(first.session).await.unwrap();
     let second = Dispatcher::new(&ground.store).await;
-    second.store.adopt(second.session, 1, at(90)).await.unwrap();
+    second.store.adopt(second.session, adoption(1, at(90))).await.unwrap();
     second.store.close_session(second.session).await.unwrap();
     let third = Dispatcher::new(&ground.store).await;
-    let held = third.store.adopt(third.session, 1, at(80)).await.unwrap().remove(0);
+    let held = third.store.adopt(third.session, adoption(1, at(80))).await.unwrap().remove(0);
     assert_eq!((held.attempt.token(), held.attempt.quiet_at), (token, Some(at(90))));
 }
 
@@ -98,7 +126,7 @@ pub(crate) async fn a_closed_session_frees_what_it_held(ground: Ground) {
     // After a lost answer it is closed once more.
     leaving.store.close_session(leaving.session).await.unwrap();
     assert!(heir.store.beat(heir.session).await.unwrap().is_empty());
-    assert_eq!(heir.store.adopt(heir.session, 10, at(9)).await.unwrap()[0].attempt.quiet_at, None);
+    assert_eq!(heir.store.adopt(heir.session, adoption(10, at(9))).await.unwrap()[0].attempt.quiet_at, None);
     assert_eq!(kind(leaving.store.open_session(leaving.session, "again").await), ErrorKind::LeaseLost);
     assert_eq!(kind(leaving.store.beat(leaving.session).await), ErrorKind::LeaseLost);
 }
@@ -114,7 +142,7 @@ pub(crate) async fn a_fenced_session_can_do_nothing(ground: Ground) {
     everything_fails(&fenced, token, &pulse_of(&other)).await;
     assert_eq!(ground.store.archive(None, 10).await.unwrap(), before);
     other.store.beat(other.session).await.unwrap();
-    assert_eq!(other.store.adopt(other.session, 10, at(9)).await.unwrap().len(), 1);
+    assert_eq!(other.store.adopt(other.session, adoption(10, at(9))).await.unwrap().len(), 1);
 }
 
 fn pulse_of(dispatcher: &Dispatcher) -> Beat {
@@ -129,7 +157,7 @@ async fn everything_fails(fenced: &Dispatcher, token: LaunchToken, other: &Beat)
     assert_eq!(kind(store.fence(session, other).await), lost);
     assert_eq!(kind(store.close_session(session).await), lost);
     assert_eq!(kind(store.open_session(session, "again").await), lost);
-    assert_eq!(kind(store.adopt(session, 10, at(5)).await), lost);
+    assert_eq!(kind(store.adopt(session, adoption(10, at(5))).await), lost);
     assert_eq!(kind(fenced.try_claim(Desk::with(&[("a", 10)]), 10, 5).await), lost);
     assert_eq!(kind(store.wake_queue(session).await), lost);
     assert_eq!(kind(store.record(session, vec![launched(token, 5)]).await), lost);

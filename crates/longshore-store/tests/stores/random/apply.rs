@@ -2,7 +2,8 @@
 
 use longshore_core::{JobId, JobStatus, LabelValue, Priority, Result};
 use longshore_store::{
-    Beat, Change, Charge, Claim, Intervention, JobQuery, JobStore, Outcome, Pause, Submission, WaitingFor, What,
+    Adoption, Beat, Change, Charge, Claim, Intervention, JobQuery, JobStore, Outcome, Pause, Submission, WaitingFor,
+    What,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -62,7 +63,13 @@ async fn as_session(store: &Store, operation: &Operation, now: i64, model: &Stor
             told(store.fence(session_id(*session), beat).await)
         }
         Operation::Close { session } => told(store.close_session(session_id(*session)).await),
-        Operation::Adopt { session, most } => told(store.adopt(session_id(*session), *most, moment(now + 60)).await),
+        Operation::Adopt { session, most, host, before } => {
+            let hosts = host
+                .map_or_else(|| HOSTS.iter().map(|name| support::host(name)).collect(), |one| [host_of(one)].into());
+            let adoption = Adoption::new(*most, moment(now + 60), hosts)
+                .with_unserved_before(before.map_or(jiff::Timestamp::MIN, moment));
+            told(store.adopt(session_id(*session), adoption).await)
+        }
         Operation::Claim { session, most, places: (a, b), dollars } => {
             let session = session_id(*session);
             let desk = Desk::with(&[("a", *a), ("b", *b)]).with_budget(*dollars).of(session, moment(now));

@@ -37,6 +37,8 @@ pub(crate) enum Operation {
     Adopt {
         session: u8,
         most: usize,
+        host: Option<u8>,
+        before: Option<i64>,
     },
     Claim {
         session: u8,
@@ -156,7 +158,9 @@ fn lives() -> impl Strategy<Value = Operation> {
         1 => (session(), session(), any::<bool>())
             .prop_map(|(session, other, late)| Operation::Fence { session, other, late }),
         1 => (1..3_u8).prop_map(|session| Operation::Close { session }),
-        1 => (session(), 0..4_usize).prop_map(|(session, most)| Operation::Adopt { session, most }),
+        1 => (session(), 0..4_usize, prop::option::of(0..2_u8), prop::option::of(0..400_i64)).prop_map(
+            |(session, most, host, before)| Operation::Adopt { session, most, host, before }
+        ),
         6 => claim.prop_map(|(session, most, places, dollars)| Operation::Claim { session, most, places, dollars }),
         1 => session().prop_map(|session| Operation::Wake { session }),
         9 => (session(), changes()).prop_map(|(session, changes)| Operation::Record { session, changes }),
