@@ -47,7 +47,8 @@ const PARAMETERS: [&str; 15] = [
     "user",
 ];
 
-/// Reads a URL. No part of it is told in an error but the names of its parameters, because a password may stand anywhere.
+/// Reads a URL. No part of it is told in an error but what can only be the name of a parameter, because a password may stand
+/// anywhere.
 pub(super) fn read(url: &str) -> Result<PgConnectOptions> {
     let invalid = |why: &str| {
         let message = format!(
@@ -64,7 +65,14 @@ pub(super) fn read(url: &str) -> Result<PgConnectOptions> {
         let name = name.split(['[', '%']).next().unwrap_or(name);
         if !PARAMETERS.contains(&name) {
             let known = PARAMETERS.join(", ");
-            return Err(invalid(&format!("has a parameter {name:?}, which is none of {known}")));
+            // Behind a `?` that was meant as part of the password stands the rest of it.
+            let is_name = name.bytes().all(|it| it.is_ascii_lowercase() || it == b'_' || it == b'-');
+            let what = if is_name && !parameters.contains('@') {
+                format!("has a parameter {name:?}, which is none of {known}")
+            } else {
+                format!("has a parameter that is none of {known} (a `?` in a password is written as %3F)")
+            };
+            return Err(invalid(&what));
         }
     }
     let options: PgConnectOptions = url.parse().map_err(|_| invalid("can't be read"))?;
@@ -102,10 +110,18 @@ mod tests {
             "postgres://someone:hunter2@db/jobs?sslmode=hunter2",
             "postgres://someone@db/jobs?passwort=hunter2",
             "hunter2",
+            "postgres://someone:pa?hunter2@db/jobs",
+            "postgres://someone:pa?hunter2=@db/jobs",
+            "postgres://someone:pa?x=1&hunter2&y@db/jobs",
+            "postgres://someone@db/jobs?hunter2",
         ] {
             let error = read(url).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Invalid);
             assert!(!error.chain().contains("hunter2") && !format!("{error:?}").contains("hunter2"), "{error:?}");
+        }
+        for url in ["postgres://longshore:pa?ss@db/jobs", "postgres://longshore:pa?ss=ss&ss@db/jobs"] {
+            let error = read(url).unwrap_err();
+            assert!(!error.chain().contains("\"ss\"") && error.to_string().contains("%3F"), "{error}");
         }
         let error = read("postgres://db/jobs?passwort=1").unwrap_err();
         assert!(error.to_string().contains("has a parameter \"passwort\""), "{error}");
