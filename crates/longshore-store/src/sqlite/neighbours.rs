@@ -184,11 +184,9 @@ fn heard(event: &notify::Result<Event>, own: &str, told: &mut HashMap<PathBuf, T
         EventKind::Create(_) | EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any | ModifyKind::Name(_)) => {
             changed(path, told)
         }
-        // Its process has ended, or is about to: what it held can be fenced off.
-        EventKind::Access(AccessKind::Close(AccessMode::Write)) => {
-            changed(path, told).or(News { freed: true, ..News::default() })
-        }
-        EventKind::Remove(_) => {
+        // Its process has ended, or is about to: what it held can be fenced off, and it may have been killed before it told
+        // of what it had committed.
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) | EventKind::Remove(_) => {
             told.remove(path);
             News::EVERYTHING
         }
@@ -252,5 +250,19 @@ mod tests {
         assert_eq!(changed(&path, &mut told), News::default());
         fs::remove_file(&path).unwrap();
         assert_eq!(changed(&path, &mut told), News::EVERYTHING);
+    }
+
+    #[test]
+    fn whoever_ends_may_have_had_anything_to_tell() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("jobs.db");
+        fs::create_dir(folder_of(&database)).unwrap();
+        let opening = Opening::new(&database).unwrap();
+        let path = folder_of(&database).join(opening.name());
+        opening.tell(News { queue: true, ..News::default() });
+        let closed = EventKind::Access(AccessKind::Close(AccessMode::Write));
+        let event = Ok(Event::new(closed).add_path(path));
+        assert_eq!(heard(&event, "another", &mut HashMap::new()), News::EVERYTHING);
+        assert_eq!(heard(&event, opening.name(), &mut HashMap::new()), News::default());
     }
 }
