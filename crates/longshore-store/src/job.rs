@@ -3,7 +3,7 @@
 use bon::Builder;
 use jiff::Timestamp;
 use longshore_core::{
-    ContainerJob, ExecutorType, HostName, JobId, JobName, JobStatus, LaunchToken, clock::later, route::Target,
+    ContainerJob, ExecutorType, HostName, JobId, JobName, JobStatus, LaunchToken, Priority, clock::later, route::Target,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,13 +37,14 @@ impl From<ContainerJob> for Submission {
 
 impl Submission {
     /// What two submissions of the same job have in common, whenever they are made: a hash of everything that was asked,
-    /// without the id and the time.
+    /// without the id, the time, and the priority, which may be changed while the job waits and is exported as it is then.
     #[must_use]
     pub fn fingerprint(&self) -> [u8; 32] {
         let Self { job, bound, retry_of, idempotency_key: _ } = self;
         let mut job = job.clone();
         job.id = JobId::from_uuid(uuid::Uuid::nil());
         job.created_at = Timestamp::UNIX_EPOCH;
+        job.priority = Priority::default();
         let text = serde_json::to_vec(&(&job, bound, retry_of)).unwrap_or_default();
         Sha256::digest(text).into()
     }

@@ -98,6 +98,8 @@ pub(crate) async fn an_imported_key_stands_for_its_job(ground: Ground) {
     let origin: Arc<dyn JobStore> = Arc::new(MemoryStore::new());
     let keyed = |name| Submission::builder(job(name, at(1))).idempotency_key("monday".parse().unwrap()).build();
     let known = submit(&origin, keyed("on-a"), 0).await;
+    let urgent = Intervention::Reprioritize(longshore_core::Priority::new(7).unwrap());
+    origin.intervene(known, urgent, request(1)).await.unwrap();
     let archives = origin.archive(None, 10).await.unwrap();
     ground.store.import(archives.clone()).await.unwrap();
     let again = ground.store.submit(vec![keyed("on-a")], at(2)).await.unwrap().remove(0).unwrap();
