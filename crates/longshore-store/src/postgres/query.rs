@@ -35,7 +35,13 @@ impl Jobs<'_> {
     /// The query: fixed words, and every value bound.
     fn sql(&self) -> Result<QueryBuilder<Postgres>> {
         let query = self.0;
-        let mut sql = QueryBuilder::new(concat!(
+        let mut sql = QueryBuilder::new("");
+        if let Some(before) = query.finished_before {
+            // By the index of what has ended: by their ids, all that came later would have to be passed first.
+            sql.push("WITH finished AS MATERIALIZED (SELECT id FROM longshore_job WHERE finished_at < ");
+            sql.push_bind(codec::nanos(before)).push(") ");
+        }
+        sql.push(concat!(
             "SELECT ",
             record_columns!(),
             " FROM longshore_job j JOIN longshore_submission s ON s.job = j.id WHERE true"
@@ -61,8 +67,8 @@ impl Jobs<'_> {
         if let Some(since) = query.since {
             sql.push(" AND j.submitted_at >= ").push_bind(codec::nanos(since));
         }
-        if let Some(before) = query.finished_before {
-            sql.push(" AND j.finished_at < ").push_bind(codec::nanos(before));
+        if query.finished_before.is_some() {
+            sql.push(" AND j.id IN (SELECT id FROM finished)");
         }
         if let Some(after) = query.after {
             sql.push(" AND j.id < ").push_bind(*after.as_uuid());
