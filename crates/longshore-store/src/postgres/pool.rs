@@ -40,6 +40,10 @@ const MANNERS: &str = "
 /// The longest that making one connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// How long a connection is kept that nobody uses. Firewalls and address translators forget one sooner or later, and tell
+/// neither end.
+const KEPT: Duration = Duration::from_secs(60);
+
 /// The time between two attempts to connect, at first; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
@@ -49,7 +53,8 @@ pub(super) struct Pool {
     size: usize,
     patience: Duration,
     permits: Semaphore,
-    idle: Mutex<Vec<PgConnection>>,
+    /// Each with the time since when nobody uses it, the newest last.
+    idle: Mutex<Vec<(PgConnection, Instant)>>,
     /// How many servers there may have been by now.
     servers: AtomicU64,
 }
@@ -80,7 +85,7 @@ impl Pool {
         &self.options
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<PgConnection>> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(PgConnection, Instant)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -89,7 +94,7 @@ impl Pool {
         let Ok(Ok(permit)) = timeout(self.patience, self.permits.acquire()).await else {
             return Err(self.exhausted());
         };
-        let kept = self.idle().pop();
+        let kept = self.kept();
         let connection = match kept {
             Some(connection) => connection,
             None => self.connect().await?,
@@ -97,9 +102,15 @@ impl Pool {
         Ok(Lease { connection, _permit: permit })
     }
 
+    fn kept(&self) -> Option<PgConnection> {
+        let mut idle = self.idle();
+        idle.retain(|(_, since)| since.elapsed() < KEPT);
+        idle.pop().map(|(connection, _)| connection)
+    }
+
     /// Keeps a connection for the next.
     pub(super) fn keep(&self, lease: Lease<'_>) {
-        self.idle().push(lease.connection);
+        self.idle().push((lease.connection, Instant::now()));
     }
 
     /// Drops the connections that are kept: the server they lead to is not what it was.

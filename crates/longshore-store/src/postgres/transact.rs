@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use longshore_core::{Error, ErrorKind, Result};
 use sqlx::{Executor, postgres::PgConnection};
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use super::{
     failure::{self, Failure, Remedy},
@@ -12,6 +12,9 @@ use super::{
 
 /// How often work is begun again at most.
 const TRIES: u32 = 6;
+
+/// The longest that beginning a transaction may take. It asks nothing of the server; one that does not answer is not reached.
+const BEGINNING: Duration = Duration::from_secs(5);
 
 /// The pause before work is begun again because others were in the way; longer each time.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -41,7 +44,11 @@ impl Pool {
     /// Dropped before the commit is sent, nothing takes effect.
     pub(super) async fn transact<W: Work>(&self, work: &W) -> Result<W::Answer> {
         let done = tokio::time::timeout(W::LIMIT, self.persevere(work)).await;
-        done.unwrap_or_else(|_| Err(self.too_slow(W::LIMIT).with_operation(W::OPERATION)))
+        done.unwrap_or_else(|_| {
+            // If this connection leads nowhere, those that are kept may lead there too.
+            self.forget();
+            Err(self.too_slow(W::LIMIT).with_operation(W::OPERATION))
+        })
     }
 
     async fn persevere<W: Work>(&self, work: &W) -> Result<W::Answer> {
@@ -66,7 +73,8 @@ impl Pool {
     /// One try: an error for what is final, and a failure for what left nothing behind.
     async fn attempt<W: Work>(&self, work: &W) -> Result<Result<W::Answer, Failure>> {
         let mut lease = self.lease().await.map_err(|error| error.with_operation(W::OPERATION))?;
-        if let Err(error) = lease.connection.execute(W::BEGIN).await {
+        let begun = tokio::time::timeout(BEGINNING, lease.connection.execute(W::BEGIN)).await;
+        if let Err(error) = begun.unwrap_or_else(|_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()))) {
             return Ok(Err(error.into()));
         }
         match work.run(&mut lease.connection).await {

@@ -12,6 +12,7 @@ use std::{
 use tokio::{
     io::AsyncReadExt,
     net::{TcpListener, UnixStream},
+    sync::watch,
 };
 
 use crate::{
@@ -27,6 +28,7 @@ pub(crate) const TESTS: &[Test] = &tests![
     a_backend_that_is_ended_in_the_middle_is_replaced_unseen,
     a_server_that_crashes_in_the_middle_is_waited_for,
     a_server_that_hangs_up_when_it_is_greeted_is_waited_for,
+    connections_that_have_died_silently_hold_up_nobody_for_long,
     a_dispatcher_frozen_in_the_middle_of_a_claim_holds_up_nobody_for_long,
 ];
 
@@ -131,11 +133,69 @@ async fn a_server_that_crashes_in_the_middle_is_waited_for() {
     assert_eq!(store.events(job).await.unwrap().len(), 2);
 }
 
+/// The file of the shared server's socket, and the part of a URL that names its place.
+fn socket_of(url: &str) -> (String, &str) {
+    let folder = url.split(['@', '/']).find(|part| part.starts_with("%2F")).unwrap();
+    (folder.replace("%2F", "/") + "/.s.PGSQL.5432", folder)
+}
+
+/// A proxy which forgets the connections that it carries when it is told to, as an address translator does: nothing more comes
+/// through, and no end hears of it.
+async fn forgetful_proxy(url: &str) -> (String, watch::Sender<u32>) {
+    let (socket, folder) = socket_of(url);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = listener.local_addr().unwrap();
+    let (forget, forgotten) = watch::channel(0);
+    tokio::spawn(async move {
+        loop {
+            let mut client = listener.accept().await.unwrap().0;
+            let mut server = UnixStream::connect(&socket).await.unwrap();
+            let mut forgotten = forgotten.clone();
+            forgotten.mark_unchanged();
+            tokio::spawn(async move {
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut client, &mut server) => return,
+                    _ = forgotten.changed() => {}
+                }
+                std::future::pending::<()>().await;
+            });
+        }
+    });
+    (url.replace(folder, &place.to_string()), forget)
+}
+
+async fn connections_that_have_died_silently_hold_up_nobody_for_long() {
+    let url = cluster::shared().unwrap().database().await;
+    let (through, forget) = forgetful_proxy(&url).await;
+    let store = open(&through).await;
+    // Several at once, so that several connections are kept.
+    let mut other = beside(&url).await;
+    run(&mut other, "BEGIN; LOCK TABLE longshore_pause").await;
+    let asking: Vec<_> = (0..4)
+        .map(|_| {
+            tokio::spawn({
+                let store = Arc::clone(&store);
+                async move { store.pauses().await }
+            })
+        })
+        .collect();
+    let waits =
+        "SELECT count(*) = 4 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    until(&mut beside(&url).await, waits).await;
+    run(&mut other, "COMMIT").await;
+    for asked in asking {
+        asked.await.unwrap().unwrap();
+    }
+    forget.send_modify(|forgotten| *forgotten += 1);
+    let began = std::time::Instant::now();
+    submit_named(&store, "on-a").await;
+    assert!(began.elapsed() < std::time::Duration::from_secs(25), "it took {:?}", began.elapsed());
+}
+
 /// As one does that crashes at that moment, and a proxy without a server behind it.
 async fn a_server_that_hangs_up_when_it_is_greeted_is_waited_for() {
     let url = cluster::shared().unwrap().database().await;
-    let folder = url.split(['@', '/']).find(|part| part.starts_with("%2F")).unwrap();
-    let socket = folder.replace("%2F", "/") + "/.s.PGSQL.5432";
+    let (socket, folder) = socket_of(&url);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let place = listener.local_addr().unwrap();
     let proxy = tokio::spawn(async move {
