@@ -47,14 +47,18 @@ use submitter::Submitter;
 /// A store in a PostgreSQL database, version 15 or later, for many dispatchers. Clones share their connections.
 ///
 /// # Guarantees
-/// - What is answered was committed with `synchronous_commit` on, whatever the database's default says. With
+/// - What is answered was committed with `synchronous_commit` on, or with `remote_apply`, whatever the database's default
+///   says. With
 ///   `fsync` off at the server, or after a failover to a standby that lagged behind, it may be lost all the same: use
 ///   synchronous replication where that matters.
 /// - A transaction that failed because others were in the way, or because its connection was lost before the commit was sent,
 ///   is done again. When the answer to a commit is lost, that is told as lost contact, and the call may be made again.
 /// - News are sent with the commit of what they tell of. After a time in which they could not be heard everything is said to
 ///   be new. Nothing is polled.
-/// - A dispatcher that is frozen in the middle of a transaction stops others for ten seconds at most.
+/// - A dispatcher that is frozen in the middle of a transaction, or cut off, stops others for ten seconds at most. One that is
+///   frozen at the very moment at which the server sends it more than the socket takes is waited for as long as its machine
+///   acknowledges what arrives, and over a Unix socket always: until it goes on, or ends, or `pg_terminate_backend` ends its
+///   connection.
 #[derive(Clone)]
 pub struct PostgresStore(Arc<Inner>);
 

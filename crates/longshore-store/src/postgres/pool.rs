@@ -23,18 +23,21 @@ use super::failure;
 
 /// What every connection is told first.
 ///
-/// A process that was frozen in the middle of a transaction must not keep others waiting for long. Plans are those of many
+/// A process that was frozen in the middle of a transaction, or is cut off while the server sends it something, must not keep
+/// others waiting for long. Plans are those of many
 /// rows from the start, because a plan that was made while the tables were empty would be kept while they fill.
 const MANNERS: &str = "
     SET idle_in_transaction_session_timeout = '10s';
     SET lock_timeout = '10s';
     SET client_connection_check_interval = '10s';
+    SET tcp_user_timeout = '10s';
     SET plan_cache_mode = force_generic_plan;
     SET enable_seqscan = off;
     SET enable_hashjoin = off;
     SET enable_mergejoin = off;
     SET jit = off;
-    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
+    SELECT set_config('synchronous_commit', 'on', false)
+        WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');
 ";
 
 /// The longest that making one connection may take.

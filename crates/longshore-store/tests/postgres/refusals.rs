@@ -204,18 +204,20 @@ async fn settings_that_lose_what_is_stored_are_overruled() {
     let url = cluster::shared().unwrap().database().await;
     let mut connection = beside(&url).await;
     let database = url.rsplit('/').next().unwrap();
-    run(&mut connection, &format!("ALTER DATABASE {database} SET synchronous_commit = off")).await;
     run(&mut connection, &format!("ALTER DATABASE {database} SET default_transaction_isolation = 'serializable'"))
         .await;
-    let store = open(&url).await;
+    drop(open(&url).await);
     // What the store's transactions run with is seen from inside one of them.
     run(
         &mut connection,
         "CREATE FUNCTION seen() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
-         IF current_setting('synchronous_commit') <> 'on' OR current_setting('transaction_isolation') <> 'read committed' \
+         IF current_setting('synchronous_commit') NOT IN ('on', 'remote_apply') OR current_setting('transaction_isolation') <> 'read committed' \
          THEN RAISE 'not so'; END IF; RETURN NEW; END $$; \
          CREATE TRIGGER seen BEFORE INSERT ON longshore_job FOR EACH ROW EXECUTE FUNCTION seen()",
     )
     .await;
-    submit_named(&store, "on-a").await;
+    for default in ["off", "local", "remote_write", "remote_apply", "on"] {
+        run(&mut connection, &format!("ALTER DATABASE {database} SET synchronous_commit = {default}")).await;
+        submit_named(&open(&url).await, "on-a").await;
+    }
 }
