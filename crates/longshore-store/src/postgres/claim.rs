@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use longshore_core::{HostName, JobStatus, Result, price::Money};
+use longshore_core::{HostName, JobStatus, Result, clock::later, price::Money};
 use sqlx::{Row, postgres::PgConnection};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 use uuid::Uuid;
 
 use super::{
@@ -25,6 +25,9 @@ use crate::{
 /// How many jobs whose time has come are moved to the front line by one claim.
 const DUE: i64 = 10_000;
 
+/// When the queue is looked at again because some jobs in it could not be.
+const SOON: Duration = Duration::from_secs(1);
+
 pub(super) struct Claiming<'a> {
     pub(super) claim: &'a Claim,
     pub(super) placer: &'a dyn Placer,
@@ -44,7 +47,7 @@ impl Work for Claiming<'_> {
         let lines = lines(connection).await?;
         // Where nobody waits, nobody has to know what is in use.
         let in_use = if lines.is_empty() { InUse::default() } else { self.in_use(connection).await? };
-        let jobs = self.first(connection, lines, &in_use).await?;
+        let (jobs, passed_over) = self.first(connection, lines, &in_use).await?;
         let placements = if jobs.is_empty() { Vec::new() } else { self.placer.place(&jobs, &in_use) };
         refusals::only_next_attempts(&jobs, &placements)?;
         let mut claimed = Claimed { looked_at: jobs.len(), ..Claimed::default() };
@@ -57,7 +60,7 @@ impl Work for Claiming<'_> {
         let attempts: Vec<&AttemptRecord> = claimed.held.iter().map(|held| &held.attempt).collect();
         write::insert_attempts(connection, &attempts).await?;
         writes.flush(connection).await?;
-        claimed.next_at = next_at(connection).await?;
+        claimed.next_at = self.next_at(connection, passed_over).await?;
         news::send(connection, self.installation, News { moves: claimed.looked_at > 0, ..News::default() }).await?;
         let rows = claimed.held.iter().map(|held| HeldRow::written(held, &version)).collect();
         Ok((claimed, rows))
@@ -88,17 +91,20 @@ async fn wake_due(connection: &mut PgConnection, now: Timestamp) -> Result<(), F
 /// Lets jobs, which are locked, wait for nothing.
 async fn wake(connection: &mut PgConnection, rows: &[sqlx::postgres::PgRow]) -> Result<(), Failure> {
     let mut writes = Writes::default();
+    let mut newer: (Vec<Uuid>, Vec<String>) = Default::default();
     for row in rows {
-        let mut job = JobRow::read(row)?;
-        job.wait_for(WaitingFor::NOTHING);
-        writes.jobs.insert(job.id, job);
+        if let Ok(mut job) = JobRow::read(row) {
+            job.wait_for(WaitingFor::NOTHING);
+            writes.jobs.insert(job.id, job);
+        } else if let Some(rest) = rows::readable(row.try_get("rest").map_err(Failure::from))
+            && let Some(rest) = rows::readable(rows::Rest::without_hosts(rest).map_err(Failure::from))
+        {
+            newer.0.push(row.try_get("id")?);
+            newer.1.push(rest);
+        }
     }
+    write::wake_newer(connection, newer).await?;
     writes.flush(connection).await
-}
-
-async fn next_at(connection: &mut PgConnection) -> Result<Option<Timestamp>, Failure> {
-    let row = sqlx::query("SELECT min(until) FROM longshore_job WHERE until IS NOT NULL").fetch_one(connection).await?;
-    Ok(row.try_get::<Option<i64>, _>(0)?.map(codec::time))
 }
 
 impl Claiming<'_> {
@@ -139,13 +145,25 @@ impl Claiming<'_> {
         Ok(charged)
     }
 
-    /// The jobs to be looked at, by their place in the queue: as many of each line as there is room for.
+    /// When to look again. What is due by now could not be woken, and what was passed over is somebody else's for a moment:
+    /// nobody tells when it is not any more.
+    async fn next_at(&self, connection: &mut PgConnection, passed_over: bool) -> Result<Option<Timestamp>, Failure> {
+        let sql = "SELECT min(until) FROM longshore_job WHERE until IS NOT NULL";
+        let row = sqlx::query(sql).fetch_one(connection).await?;
+        let next = row.try_get::<Option<i64>, _>(0)?.map(codec::time);
+        let soon = later(self.claim.now, SOON);
+        let next = next.map(|next| if next <= self.claim.now { soon } else { next });
+        Ok(if passed_over { Some(next.map_or(soon, |next| next.min(soon))) } else { next })
+    }
+
+    /// The jobs to be looked at, by their place in the queue: as many of each line as there is room for; and whether some
+    /// were passed over because somebody has their rows. Neither those nor what can't be read hide what is behind them.
     async fn first(
         &self,
         connection: &mut PgConnection,
         lines: Vec<Line>,
         in_use: &InUse,
-    ) -> Result<Vec<JobRecord>, Failure> {
+    ) -> Result<(Vec<JobRecord>, bool), Failure> {
         let mut wanted: (Vec<Uuid>, Vec<i64>) = Default::default();
         for (line, hosts) in lines {
             let room = if hosts.is_empty() { self.claim.most } else { self.placer.room(&hosts, in_use) };
@@ -155,25 +173,60 @@ impl Claiming<'_> {
                 wanted.1.push(i64::try_from(room).unwrap_or(i64::MAX));
             }
         }
-        if wanted.0.is_empty() {
+        let (mut left, mut passed_over) = (Vec::new(), false);
+        loop {
+            let chosen = self.choose(connection, &wanted, &left).await?;
+            if chosen.is_empty() {
+                return Ok((Vec::new(), passed_over));
+            }
+            let (jobs, locked) = lock(connection, &chosen).await?;
+            passed_over |= locked < chosen.len();
+            if jobs.len() == chosen.len() {
+                return Ok((jobs, passed_over));
+            }
+            let found: BTreeSet<Uuid> = jobs.iter().map(|job| *job.id().as_uuid()).collect();
+            left.extend(chosen.into_iter().filter(|id| !found.contains(id)));
+        }
+    }
+
+    /// The first jobs of these lines, without those that are left out.
+    async fn choose(
+        &self,
+        connection: &mut PgConnection,
+        (lines, rooms): &(Vec<Uuid>, Vec<i64>),
+        left: &[Uuid],
+    ) -> Result<Vec<Uuid>, Failure> {
+        if lines.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = sqlx::query(concat!(
-            "WITH first AS MATERIALIZED (SELECT f.id, f.place FROM unnest($1::uuid[], $2::bigint[]) AS l(line, room) \
-             CROSS JOIN LATERAL (SELECT q.id, q.place FROM longshore_job q WHERE q.line = l.line \
-             ORDER BY q.place, q.id LIMIT l.room) f ORDER BY f.place, f.id LIMIT $3) \
-             SELECT ",
-            record_columns!(),
-            " FROM first f JOIN longshore_job j ON j.id = f.id JOIN longshore_submission s ON s.job = f.id \
-             WHERE j.line IS NOT NULL ORDER BY f.place, f.id FOR NO KEY UPDATE OF j SKIP LOCKED"
-        ))
-        .bind(wanted.0)
-        .bind(wanted.1)
+        let rows = sqlx::query(
+            "SELECT f.id FROM unnest($1::uuid[], $2::bigint[]) AS l(line, room) \
+             CROSS JOIN LATERAL (SELECT q.id, q.place FROM longshore_job q WHERE q.line = l.line AND q.id <> ALL($4) \
+             ORDER BY q.place, q.id LIMIT l.room) f ORDER BY f.place, f.id LIMIT $3",
+        )
+        .bind(lines)
+        .bind(rooms)
         .bind(i64::try_from(self.claim.most).unwrap_or(i64::MAX))
+        .bind(left)
         .fetch_all(connection)
         .await?;
-        Ok(rows.iter().filter_map(|row| rows::readable(rows::job_record(row))).collect())
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
+}
+
+/// Locks the rows of jobs that wait, and reads those that can be read; with how many were locked.
+async fn lock(connection: &mut PgConnection, chosen: &[Uuid]) -> Result<(Vec<JobRecord>, usize), Failure> {
+    let rows = sqlx::query(concat!(
+        "SELECT ",
+        record_columns!(),
+        " FROM unnest($1::uuid[]) WITH ORDINALITY AS f(id, place) JOIN longshore_job j ON j.id = f.id \
+         JOIN longshore_submission s ON s.job = f.id \
+         WHERE j.line IS NOT NULL ORDER BY f.place FOR NO KEY UPDATE OF j SKIP LOCKED"
+    ))
+    .bind(chosen)
+    .fetch_all(connection)
+    .await?;
+    Ok((rows.iter().filter_map(|row| rows::readable(rows::job_record(row))).collect(), rows.len()))
 }
 
 /// A line in which jobs wait, and the hosts for which they do.
@@ -193,10 +246,10 @@ async fn lines(connection: &mut PgConnection) -> Result<Vec<Line>, Failure> {
     .fetch_all(connection)
     .await?;
     let line = |row: &sqlx::postgres::PgRow| -> Result<_, Failure> {
-        let rest: rows::Rest = codec::parsed(row.try_get(1)?, "the queue")?;
-        Ok((row.try_get(0)?, rest.hosts))
+        let line: Uuid = row.try_get(0)?;
+        Ok((line, if line.is_nil() { BTreeSet::new() } else { rows::Rest::hosts_in(row.try_get(1)?)? }))
     };
-    rows.iter().map(line).collect()
+    Ok(rows.iter().filter_map(|row| rows::readable(line(row))).collect())
 }
 
 fn money(amount: &str, currency: &str) -> Result<Option<Money>> {

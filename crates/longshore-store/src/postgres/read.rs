@@ -173,7 +173,7 @@ pub(super) async fn free_after(
 pub(super) async fn held_by(connection: &mut PgConnection, session: SessionId) -> Result<Vec<Held>, Failure> {
     const SQL: &str = concat!(held_columns!(), "WHERE a.open AND a.session = $1 ORDER BY a.job, a.number");
     let rows = sqlx::query(SQL).bind(session.as_uuid()).fetch_all(connection).await?;
-    rows.iter().map(rows::held).collect()
+    Ok(rows.iter().filter_map(|row| rows::readable(rows::held(row))).collect())
 }
 
 /// The jobs whose open attempts a session holds, and of which something was asked.
@@ -185,9 +185,8 @@ pub(super) async fn wanted_of(connection: &mut PgConnection, session: SessionId)
          WHERE a.open AND a.session = $1 AND (j.cancelled OR NOT j.open) ORDER BY a.job, a.number"
     );
     let rows = sqlx::query(SQL).bind(session.as_uuid()).fetch_all(connection).await?;
-    let mut jobs = rows.iter().map(rows::job_record).collect::<Result<Vec<_>, _>>()?;
-    jobs.retain(refusals::wants_attention);
-    Ok(jobs)
+    let jobs = rows.iter().filter_map(|row| rows::readable(rows::job_record(row)));
+    Ok(jobs.filter(refusals::wants_attention).collect())
 }
 
 pub(super) struct OneAttempt(pub(super) LaunchToken);

@@ -14,7 +14,7 @@ use super::{
     news,
     pool::Pool,
     read,
-    rows::{AttemptRow, JobRow, job_columns, moving_columns},
+    rows::{self, AttemptRow, JobRow, job_columns, moving_columns},
     schema::Installation,
     sessions,
     transact::Work,
@@ -263,8 +263,8 @@ async fn lock_jobs(connection: &mut PgConnection, jobs: BTreeSet<JobId>) -> Resu
     );
     let ids: Vec<_> = jobs.iter().map(|job| *job.as_uuid()).collect();
     let rows = sqlx::query(SQL).bind(ids).fetch_all(connection).await?;
-    let job = |row: &PgRow| Ok(JobRow { seen: row.try_get("seen")?, ..JobRow::read(row)? });
-    rows.iter().map(|row| job(row).map(|job| (job.id, job))).collect()
+    let job = |row: &PgRow| -> Result<_, Failure> { Ok(JobRow { seen: row.try_get("seen")?, ..JobRow::read(row)? }) };
+    Ok(rows.iter().filter_map(|row| rows::readable(job(row))).map(|job| (job.id, job)).collect())
 }
 
 async fn read_attempts(
@@ -282,7 +282,8 @@ async fn read_attempts(
         .bind(tokens.iter().map(|token| codec::integer(token.attempt())).collect::<Vec<_>>())
         .fetch_all(connection)
         .await?;
-    rows.iter().map(|row| AttemptRow::read(row).map(|attempt| (attempt.token, attempt))).collect()
+    let attempts = rows.iter().filter_map(|row| rows::readable(AttemptRow::read(row)));
+    Ok(attempts.map(|attempt| (attempt.token, attempt)).collect())
 }
 
 async fn renew(connection: &mut PgConnection, token: LaunchToken, request: String) -> Result<(), Failure> {

@@ -78,6 +78,25 @@ pub(super) struct Rest {
     pub(super) hosts: BTreeSet<HostName>,
 }
 
+impl Rest {
+    /// The hosts that a job waits for, whatever else a newer version keeps of it.
+    pub(super) fn hosts_in(text: &str) -> Result<BTreeSet<HostName>> {
+        #[derive(Deserialize)]
+        struct Hosts {
+            #[serde(default)]
+            hosts: BTreeSet<HostName>,
+        }
+        codec::parsed(text, "the queue").map(|Hosts { hosts }| hosts)
+    }
+
+    /// The same without them, and with everything that this version does not know.
+    pub(super) fn without_hosts(text: &str) -> Result<String> {
+        let mut rest: serde_json::Map<String, serde_json::Value> = codec::parsed(text, "the queue")?;
+        rest.remove("hosts");
+        codec::json(&rest)
+    }
+}
+
 impl JobRow {
     /// Reads [`job_columns!`].
     pub(super) fn read(row: &PgRow) -> Result<Self, super::Failure> {

@@ -136,6 +136,26 @@ async fn update_jobs(connection: &mut PgConnection, jobs: impl Iterator<Item = J
     none_is_overtaken(written.rows_affected(), all)
 }
 
+/// Lets jobs wait for nothing of which only a newer version can read everything, whose rows are locked.
+pub(super) async fn wake_newer(
+    connection: &mut PgConnection,
+    (ids, rests): (Vec<Uuid>, Vec<String>),
+) -> Result<(), Failure> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "UPDATE longshore_job j SET line = $3, until = NULL, rest = n.rest \
+         FROM unnest($1::uuid[], $2::text[]) AS n(id, rest) WHERE j.id = n.id",
+    )
+    .bind(ids)
+    .bind(rests)
+    .bind(Uuid::nil())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Each row was written, and not left out because it is of another version.
 fn none_is_overtaken(written: u64, all: usize) -> Result<(), Failure> {
     if usize::try_from(written).is_ok_and(|written| written == all) { Ok(()) } else { Err(Failure::Overtaken) }

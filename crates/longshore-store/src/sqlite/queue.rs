@@ -9,7 +9,7 @@ use super::{
     budgets,
     fault::Outcome,
     intervene::{finish, pauses},
-    rows::{Kept, all, job_by_no, tell, unreadable},
+    rows::{Kept, all, job_by_no, readable, tell, unreadable},
     sessions::alive,
     submit::insert_attempt,
     values::{Id, Parsed, Time, hosts, line, time},
@@ -52,20 +52,52 @@ fn in_use(connection: &Connection, claim: &Claim) -> Outcome<InUse> {
     Ok(InUse { hosts, charged, pauses: pauses(connection)? })
 }
 
-/// Those to be looked at, by their place: as many of each line as there is room for.
+/// Those to be looked at, by their place: as many of each line as there is room for. Those that can't be read hide none of
+/// those behind them.
 fn first(connection: &Connection, most: usize, room: impl Fn(&BTreeSet<HostName>) -> usize) -> Outcome<Vec<Kept>> {
+    let mut wanted = Vec::new();
+    for line in lines(connection)? {
+        let waits_for = hosts(&line).map_err(|error| unreadable(0, error).into());
+        let Some(hosts) = readable(waits_for)? else { continue };
+        let room = if hosts.is_empty() { most } else { room(&hosts).min(most) };
+        wanted.push((line, room));
+    }
+    let mut left = BTreeSet::new();
+    loop {
+        let mut first = Vec::new();
+        let before = left.len();
+        for no in numbers(connection, &wanted, &left, most)? {
+            match readable(job_by_no(connection, no))? {
+                Some(kept) => first.push(kept),
+                None => {
+                    left.insert(no);
+                }
+            }
+        }
+        if left.len() == before {
+            return Ok(first);
+        }
+    }
+}
+
+/// The rows of the first jobs of these lines, without those that are left out.
+fn numbers(
+    connection: &Connection,
+    wanted: &[(String, usize)],
+    left: &BTreeSet<i64>,
+    most: usize,
+) -> Outcome<Vec<i64>> {
     const LINE: &str = "SELECT place, id, no FROM jobs WHERE line = ?1 ORDER BY place, id LIMIT ?2";
     let mut first: Vec<(Timestamp, JobId, i64)> = Vec::new();
-    for line in lines(connection)? {
-        let hosts = hosts(&line).map_err(|error| unreadable(0, error))?;
-        let room = if hosts.is_empty() { most } else { room(&hosts).min(most) };
-        let room = i64::try_from(room).unwrap_or(i64::MAX);
-        first.extend(all(connection.prepare_cached(LINE)?, params![line, room], |row| {
+    for (line, room) in wanted.iter().filter(|(_, room)| *room > 0) {
+        let limit = i64::try_from(room.saturating_add(left.len())).unwrap_or(i64::MAX);
+        let of_line = all(connection.prepare_cached(LINE)?, params![line, limit], |row| {
             Ok((row.get::<_, Time>(0)?.0, JobId::from_uuid(row.get::<_, Id>(1)?.0), row.get(2)?))
-        })?);
+        })?;
+        first.extend(of_line.into_iter().filter(|(_, _, no)| !left.contains(no)).take(*room));
     }
     first.sort_unstable();
-    first.into_iter().take(most).map(|(_, _, no)| job_by_no(connection, no)).collect()
+    Ok(first.into_iter().take(most).map(|(_, _, no)| no).collect())
 }
 
 /// The lines that there are, each found by one step in the index, however many wait in it.

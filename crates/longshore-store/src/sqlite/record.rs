@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{
     budgets,
     fault::Outcome,
-    rows::{find_attempt, tell},
+    rows::{find_attempt, readable, tell},
     values::{Id, Json, Time, Word, json, json_list, line, list, time},
 };
 use crate::{Actor, AttemptState, Change, Effect, JobEvent, JobMove, SessionId, What, refusals};
@@ -69,7 +69,7 @@ pub(super) fn record(connection: &Connection, session: SessionId, prepared: &Pre
     };
     let effect = change.effect();
     if may_be_in(change, &effect, &standing)
-        && find_attempt(connection, change.token)?.is_some_and(|held| change.is_in(&held.attempt))
+        && readable(find_attempt(connection, change.token))?.flatten().is_some_and(|held| change.is_in(&held.attempt))
     {
         return Ok(Ok(()));
     }

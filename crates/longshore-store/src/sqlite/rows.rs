@@ -119,6 +119,20 @@ pub(super) fn all<T>(
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// All rows of a statement that can be read.
+pub(super) fn all_readable<T>(
+    mut statement: CachedStatement<'_>,
+    parameters: impl Params,
+    mut read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> Outcome<Vec<T>> {
+    let mut rows = statement.query(parameters)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.extend(readable(read(row).map_err(Fault::from))?);
+    }
+    Ok(found)
+}
+
 pub(super) fn find_job(connection: &Connection, id: JobId) -> Outcome<Option<Kept>> {
     const JOB: &str =
         concat!("SELECT ", job_columns!(), " FROM jobs j JOIN submissions s ON s.job = j.no WHERE j.id = ?1");

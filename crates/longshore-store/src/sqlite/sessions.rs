@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     fault::Outcome,
-    rows::{all, attempt_columns, held, job_columns, readable},
+    rows::{all, all_readable, attempt_columns, held, job_columns, readable},
     values::{Id, Time, json, time},
 };
 use crate::{Adoption, Beat, Held, JobRecord, SessionId, refusals};
@@ -129,7 +129,7 @@ pub(super) fn held_by(connection: &Connection, session: SessionId) -> Outcome<Ve
           JOIN submissions s ON s.job = j.no WHERE a.session = ?1 ORDER BY j.id, a.number"
     );
     alive(connection, session)?;
-    all(connection.prepare_cached(HELD)?, [Id::from(session)], held)
+    all_readable(connection.prepare_cached(HELD)?, [Id::from(session)], held)
 }
 
 /// The jobs of which people have asked something, of those that the session holds.
@@ -141,7 +141,7 @@ pub(super) fn interventions(connection: &Connection, session: SessionId) -> Outc
           WHERE a.session = ?1 AND (j.cancel IS NOT NULL OR j.status = 'lost') ORDER BY j.id, a.number"
     );
     alive(connection, session)?;
-    let asked = all(connection.prepare_cached(ASKED)?, [Id::from(session)], super::rows::job)?;
+    let asked = all_readable(connection.prepare_cached(ASKED)?, [Id::from(session)], super::rows::job)?;
     Ok(asked.into_iter().map(|kept| kept.record).filter(refusals::wants_attention).collect())
 }
 

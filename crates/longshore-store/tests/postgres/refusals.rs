@@ -1,7 +1,7 @@
 //! What is told when a database can't be used, and that no password is in it.
 
-use longshore_core::{Error, ErrorKind};
-use longshore_store::{JobStore, PostgresOptions, PostgresStore, What};
+use longshore_core::{Error, ErrorKind, JobId, Result};
+use longshore_store::{Intervention, JobStore, PostgresOptions, PostgresStore, What};
 use longshore_testkit::{suite::Test, tests};
 use std::{sync::Arc, time::Duration};
 use tokio::{io::AsyncWriteExt, net::TcpListener};
@@ -10,7 +10,7 @@ use crate::{
     beside, cluster,
     desk::Desk,
     open, run,
-    support::{Dispatcher, at, exited, launched, submission, submit_named},
+    support::{Dispatcher, adoption, at, exited, launched, request, started, submission, submit, submit_named},
 };
 
 pub(crate) const TESTS: &[Test] = &tests![
@@ -26,6 +26,8 @@ pub(crate) const TESTS: &[Test] = &tests![
     somebody_who_may_not_make_tables,
     all_connections_in_use,
     a_job_of_a_newer_version_is_left_in_the_queue,
+    jobs_of_a_newer_version_hide_none_in_the_queue,
+    what_a_newer_version_keeps_of_attempts_hinders_nobody,
     damage_is_told_by_the_check,
     settings_that_lose_what_is_stored_are_overruled,
 ];
@@ -172,6 +174,75 @@ async fn a_job_of_a_newer_version_is_left_in_the_queue() {
     assert_told(&error, ErrorKind::Unexpected, "was written by a newer Longshore, or is damaged");
     let words = store.check().await.unwrap();
     assert!(words.len() == 1 && words[0].contains(&newer.to_string()), "{words:?}");
+}
+
+/// What a newer version might keep of a job that this one does not know.
+async fn newer_keeps_of(connection: &mut sqlx::PgConnection, job: JobId) {
+    let sql = format!(
+        "UPDATE longshore_job SET rest = (rest::jsonb || '{{\"teleport\": true}}')::text WHERE id = '{}'",
+        job.as_uuid()
+    );
+    run(connection, &sql).await;
+}
+
+async fn jobs_of_a_newer_version_hide_none_in_the_queue() {
+    let url = cluster::shared().unwrap().database().await;
+    let (store, mut connection) = (open(&url).await, beside(&url).await);
+    let dispatcher = Dispatcher::new(&store).await;
+    // One of each waits for nothing, for a host, and for a time; behind each there is another.
+    let mut plain = Vec::new();
+    for name in ["on-c", "later-a", "on-a"] {
+        let newer = submit(&store, submission(name), 0).await;
+        plain.push(submit(&store, submission(name), 0).await);
+        if name == "on-a" {
+            newer_keeps_of(&mut connection, newer).await;
+            continue;
+        }
+        assert_eq!(dispatcher.claim(Desk::with(&[("a", 9)]), 10, 1).await, []);
+        newer_keeps_of(&mut connection, newer).await;
+    }
+    let claimed = dispatcher.try_claim(Desk::with(&[("a", 9)]), 1, 2).await.unwrap();
+    assert_eq!((claimed.held[0].job.id(), claimed.looked_at), (plain[2], 1));
+    let claimed = dispatcher.try_claim(Desk::with(&[("c", 1)]), 10, 3).await.unwrap();
+    assert_eq!((claimed.held[0].job.id(), claimed.looked_at), (plain[0], 1));
+    let claimed = dispatcher.try_claim(Desk::with(&[("a", 9)]), 1, 60).await.unwrap();
+    assert_eq!((claimed.held[0].job.id(), claimed.looked_at), (plain[1], 1));
+    // What the newer version has to look at is there for it, and nobody else is called for it.
+    assert_eq!(dispatcher.try_claim(Desk::with(&[("a", 9), ("c", 9)]), 10, 61).await.unwrap().next_at, None);
+    dispatcher.store.wake_queue(dispatcher.session).await.unwrap();
+    let waits = "SELECT count(*) FROM longshore_job WHERE rest LIKE '%teleport%' AND rest NOT LIKE '%hosts%' \
+                 AND line = '00000000-0000-0000-0000-000000000000'";
+    assert_eq!(crate::number(&mut connection, waits).await, 3);
+}
+
+async fn what_a_newer_version_keeps_of_attempts_hinders_nobody() {
+    let url = cluster::shared().unwrap().database().await;
+    let (store, mut connection) = (open(&url).await, beside(&url).await);
+    let dead = Dispatcher::new(&store).await;
+    let mut tokens = Vec::new();
+    for _ in 0..4 {
+        submit_named(&store, "on-a").await;
+        tokens.push(dead.claim_one(1).await);
+    }
+    tokens.sort_unstable();
+    let (newer, plain) = (tokens[0], &tokens[1..]);
+    let launches = || tokens.iter().map(|token| launched(*token, 2)).collect();
+    assert!(dead.store.record(dead.session, launches()).await.unwrap().iter().all(Result::is_ok));
+    newer_keeps_of(&mut connection, newer.job()).await;
+    let starts = tokens.iter().map(|token| started(*token, 3)).collect();
+    let told = dead.store.record(dead.session, starts).await.unwrap();
+    assert_eq!(told.iter().map(Result::is_ok).collect::<Vec<_>>(), [false, true, true, true]);
+    let held = dead.store.held(dead.session).await.unwrap();
+    assert_eq!(held.iter().map(|held| held.attempt.token()).collect::<Vec<_>>(), plain);
+    dead.store.intervene(plain[0].job(), Intervention::Cancel, request(4)).await.unwrap();
+    assert_eq!(dead.store.interventions(dead.session).await.unwrap().len(), 1);
+    dead.store.close_session(dead.session).await.unwrap();
+    let heir = Dispatcher::new(&store).await;
+    let mut adopted = heir.store.adopt(heir.session, adoption(1, at(90))).await.unwrap();
+    adopted.extend(heir.store.adopt(heir.session, adoption(10, at(90))).await.unwrap());
+    assert_eq!(adopted.iter().map(|held| held.attempt.token()).collect::<Vec<_>>(), plain);
+    let free = "SELECT count(*) FROM longshore_attempt WHERE session IS NULL";
+    assert_eq!(crate::number(&mut connection, free).await, 1);
 }
 
 async fn damage_is_told_by_the_check() {

@@ -37,6 +37,8 @@ fn main() -> ExitCode {
         a_contradiction_is_found_by_the_check,
         a_database_that_needs_a_newer_version_is_refused,
         what_a_newer_version_has_added_does_no_harm,
+        what_a_newer_version_keeps_of_attempts_hinders_nobody,
+        jobs_of_a_newer_version_hide_none_in_the_queue,
         a_path_where_no_file_can_be_is_refused,
         a_locked_file_is_waited_for_and_then_told_of,
         a_lock_that_ends_in_time_goes_unnoticed,

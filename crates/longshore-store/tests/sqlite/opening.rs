@@ -1,7 +1,7 @@
 //! Which files are opened, and what is said of those that are not.
 
-use longshore_core::ErrorKind;
-use longshore_store::JobStore;
+use longshore_core::{ErrorKind, JobId, LaunchToken};
+use longshore_store::{Held, JobStore};
 use rusqlite::Connection;
 use std::{
     fs,
@@ -12,7 +12,8 @@ use std::{
 
 use crate::{
     child::{open, open_hastily},
-    support::{Dispatcher, kind, submit_named},
+    desk::Desk,
+    support::{Dispatcher, adoption, at, kind, submit, submit_named, urgent},
 };
 
 fn folder() -> tempfile::TempDir {
@@ -172,6 +173,52 @@ pub(crate) async fn what_a_newer_version_has_added_does_no_harm() {
     let second = dispatcher.claim_one(9).await;
     dispatcher.run(second, 10).await;
     assert_eq!(again.check().await.unwrap(), Vec::<String>::new());
+}
+
+/// Makes a job demand what only a newer version knows.
+fn demand_more(path: &Path, job: JobId) {
+    let sql = "UPDATE submissions SET document = json_set(document, '$.job.teleport', 1) \
+               WHERE job = (SELECT no FROM jobs WHERE id = ?1)";
+    let newer = Connection::open(path).unwrap();
+    assert_eq!(newer.execute(sql, [job.as_uuid().as_bytes().to_vec()]).unwrap(), 1);
+}
+
+fn tokens_of(held: &[Held]) -> Vec<LaunchToken> {
+    held.iter().map(|held| held.attempt.token()).collect()
+}
+
+pub(crate) async fn what_a_newer_version_keeps_of_attempts_hinders_nobody() {
+    let folder = folder();
+    let path = folder.path().join("jobs.db");
+    let store: Arc<dyn JobStore> = open(&path).await;
+    let dead = Dispatcher::new(&store).await;
+    let mut tokens = Vec::new();
+    for _ in 0..4 {
+        submit_named(&store, "on-a").await;
+        tokens.push(dead.claim_one(1).await);
+    }
+    tokens.sort_unstable();
+    demand_more(&path, tokens[0].job());
+    assert_eq!(tokens_of(&store.held(dead.session).await.unwrap()), tokens[1..]);
+    store.close_session(dead.session).await.unwrap();
+    let heir = Dispatcher::new(&store).await;
+    let mut adopted = store.adopt(heir.session, adoption(1, at(90))).await.unwrap();
+    adopted.extend(store.adopt(heir.session, adoption(10, at(90))).await.unwrap());
+    assert_eq!(tokens_of(&adopted), tokens[1..]);
+}
+
+pub(crate) async fn jobs_of_a_newer_version_hide_none_in_the_queue() {
+    let folder = folder();
+    let path = folder.path().join("jobs.db");
+    let store: Arc<dyn JobStore> = open(&path).await;
+    for _ in 0..3 {
+        demand_more(&path, submit_named(&store, "on-a").await);
+    }
+    let behind = submit(&store, urgent("on-a", -1), 0).await;
+    let dispatcher = Dispatcher::new(&store).await;
+    let claimed = dispatcher.try_claim(Desk::with(&[("a", 9)]), 1, 3).await.unwrap();
+    assert_eq!((claimed.held[0].job.id(), claimed.looked_at), (behind, 1));
+    assert_eq!(dispatcher.try_claim(Desk::with(&[("a", 9)]), 10, 4).await.unwrap().looked_at, 0);
 }
 
 pub(crate) async fn a_path_where_no_file_can_be_is_refused() {
