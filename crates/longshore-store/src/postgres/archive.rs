@@ -166,9 +166,11 @@ impl Work for Purge<'_> {
         .await?;
         let ids = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<Uuid>, _>>()?;
         for sql in [
+            // Attempts first: whoever notes something of one has its row locked, so that the note is there by now, or not
+            // taken any more.
+            "DELETE FROM longshore_attempt WHERE job = ANY($1)",
             "DELETE FROM longshore_event WHERE job = ANY($1)",
             "DELETE FROM longshore_intent WHERE job = ANY($1)",
-            "DELETE FROM longshore_attempt WHERE job = ANY($1)",
             "DELETE FROM longshore_submission WHERE job = ANY($1)",
             "DELETE FROM longshore_job WHERE id = ANY($1)",
         ] {

@@ -54,7 +54,7 @@ impl Work for Record<'_> {
             answers.push(match book.enter(connection, self.session, change).await {
                 Ok(()) => Ok(()),
                 // What is known may be old: what is refused for it is looked at once more.
-                Err(Failure::Refused(_)) if book.unread.contains(&change.token) => return Err(Failure::Overtaken),
+                Err(Failure::Refused(_)) if book.is_unread(change.token) => return Err(Failure::Overtaken),
                 Err(Failure::Refused(refusal)) => Err(refusal),
                 Err(failure) => return Err(failure),
             });
@@ -73,6 +73,8 @@ struct Book {
     attempts: BTreeMap<LaunchToken, AttemptRow>,
     /// Of which attempts something was known already and not read.
     unread: BTreeSet<LaunchToken>,
+    /// The jobs that were known already and not read, perhaps with another attempt than the one that is asked for.
+    unread_jobs: BTreeSet<JobId>,
     writes: Writes,
 }
 
@@ -90,6 +92,7 @@ impl Book {
         for HeldRow { attempt, job } in known {
             book.unread.insert(attempt.token);
             book.attempts.insert(attempt.token, attempt);
+            book.unread_jobs.extend(job.as_ref().map(|job| job.id));
             book.jobs.extend(job.map(|job| (job.id, job)));
         }
         let moving = changes.iter().filter(|change| change.effect().job.is_some()).map(|change| change.token.job());
@@ -114,6 +117,10 @@ impl Book {
             HeldRow { attempt, job: job.map(|job| JobRow { seen: job.seen.clone().or_else(version), ..job }) }
         };
         attempts.into_values().map(row).collect()
+    }
+
+    fn is_unread(&self, token: LaunchToken) -> bool {
+        self.unread.contains(&token) || self.unread_jobs.contains(&token.job())
     }
 
     fn attempt(&self, token: LaunchToken) -> Result<&AttemptRow> {

@@ -10,7 +10,7 @@ use crate::{
     desk::Desk,
     number, open, run,
     support::{
-        Dispatcher, adoption, at, closed, exited, host, kind, launched, request, requeued, started, submission,
+        Dispatcher, adoption, at, closed, exited, host, kind, launched, request, requeued, started, submission, submit,
         submit_named, urgent,
     },
     until,
@@ -20,6 +20,9 @@ pub(crate) const TESTS: &[Test] = &tests![
     whatever_is_done_at_once_nobody_waits_in_a_circle,
     what_somebody_else_changes_meanwhile_is_not_written_over,
     what_a_session_knows_is_not_written_over_what_others_have_changed,
+    what_is_known_of_an_earlier_attempt_refuses_nothing_of_a_later_one,
+    a_job_that_somebody_has_hides_none_in_the_queue,
+    a_late_note_leaves_nothing_of_what_is_purged,
 ];
 
 /// How often each of the four does everything.
@@ -56,6 +59,63 @@ async fn what_somebody_else_changes_meanwhile_is_not_written_over() {
     run(&mut other, "COMMIT").await;
     assert_eq!(kind(recording.await.unwrap()), ErrorKind::Conflict);
     assert_eq!(number(&mut observer, "SELECT state::bigint FROM longshore_attempt").await, 2);
+}
+
+/// One process knows a job as it was when it came back into the queue; another took it from there and left it.
+async fn what_is_known_of_an_earlier_attempt_refuses_nothing_of_a_later_one() {
+    let url = cluster::shared().unwrap().database().await;
+    let (store, others) = (open(&url).await, open(&url).await);
+    submit_named(&store, "on-a").await;
+    let (dispatcher, other) = (Dispatcher::new(&store).await, Dispatcher::new(&others).await);
+    let first = dispatcher.claim_one(1).await;
+    dispatcher.record(launched(first, 2)).await.unwrap();
+    dispatcher.record(requeued(first, longshore_store::WaitingFor::NOTHING, None, 3)).await.unwrap();
+    let second = other.claim_one(4).await;
+    other.record(launched(second, 5)).await.unwrap();
+    other.store.close_session(other.session).await.unwrap();
+    assert_eq!(store.adopt(dispatcher.session, adoption(10, at(90))).await.unwrap().len(), 1);
+    let told = store.record(dispatcher.session, vec![closed(first, 6), started(second, 7)]).await.unwrap();
+    assert!(told.iter().all(Result::is_ok), "{told:?}");
+}
+
+async fn a_job_that_somebody_has_hides_none_in_the_queue() {
+    let url = cluster::shared().unwrap().database().await;
+    let (store, mut other) = (open(&url).await, beside(&url).await);
+    let dispatcher = Dispatcher::new(&store).await;
+    submit_named(&store, "on-a").await;
+    run(&mut other, "BEGIN; SELECT 1 FROM longshore_job FOR UPDATE").await;
+    let behind = submit(&store, urgent("on-a", -1), 0).await;
+    let claimed = dispatcher.try_claim(Desk::with(&[("a", 9)]), 1, 2).await.unwrap();
+    assert_eq!((claimed.held[0].job.id(), claimed.looked_at), (behind, 1));
+    // Nobody tells when it can be had; so it is looked for soon.
+    let claimed = dispatcher.try_claim(Desk::with(&[("a", 9)]), 10, 3).await.unwrap();
+    assert_eq!((claimed.looked_at, claimed.next_at), (0, Some(at(4))));
+    run(&mut other, "COMMIT").await;
+    assert_eq!(dispatcher.claim(Desk::with(&[("a", 9)]), 10, 4).await.len(), 1);
+    assert_eq!(dispatcher.try_claim(Desk::with(&[("a", 9)]), 10, 5).await.unwrap().next_at, None);
+}
+
+/// The note is written, and not committed yet, when its job is purged.
+async fn a_late_note_leaves_nothing_of_what_is_purged() {
+    let url = cluster::shared().unwrap().database().await;
+    let (store, mut other, mut observer) = (open(&url).await, beside(&url).await, beside(&url).await);
+    let job = submit_named(&store, "on-a").await;
+    let dispatcher = Dispatcher::new(&store).await;
+    let token = dispatcher.claim_one(1).await;
+    dispatcher.run(token, 2).await;
+    let note = "BEGIN; UPDATE longshore_attempt SET state = state; INSERT INTO longshore_event (job, body) \
+                SELECT job, body FROM longshore_event ORDER BY seq DESC LIMIT 1";
+    run(&mut other, note).await;
+    let purging = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.purge(&[job]).await }
+    });
+    let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() \
+                 AND wait_event_type = 'Lock' AND query LIKE 'DELETE FROM longshore_attempt%')";
+    until(&mut observer, waits).await;
+    run(&mut other, "COMMIT").await;
+    assert_eq!(purging.await.unwrap().unwrap(), [job]);
+    assert_eq!(store.check().await.unwrap(), [""; 0]);
 }
 
 /// A session does not read what it has written: somebody else cancels a job, and settles another, before it writes on.
