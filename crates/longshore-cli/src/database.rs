@@ -163,10 +163,10 @@ impl Database {
 
 #[cfg(test)]
 impl Database {
-    /// A store in memory, with its logs in memory as well.
-    pub(crate) fn in_memory(store: &longshore::store::MemoryStore) -> Self {
+    /// Any store, with its logs in memory.
+    pub(crate) fn over(store: Arc<dyn JobStore>) -> Self {
         let address = Address::File(std::env::temp_dir().join("no.db"));
-        Self { store: Arc::new(store.clone()), address, logs: Some(MEMORY.to_owned()) }
+        Self { store, address, logs: Some(MEMORY.to_owned()) }
     }
 }
 

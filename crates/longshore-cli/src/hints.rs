@@ -6,6 +6,7 @@ use std::{error::Error as StdError, io};
 use crate::{
     choice::{DOCKER, EMBEDDED},
     place::CHOOSE,
+    recording::IN_DOUBT,
 };
 
 /// What a hint depends on beside the error.
@@ -25,6 +26,8 @@ pub(crate) struct Asked<'a> {
 pub(crate) fn of_error(asked: &Asked<'_>, error: &Error) -> Option<String> {
     let executor = asked.executor;
     let hint = match error.kind() {
+        // What can be done stands in the error itself.
+        _ if error.operation() == Some(IN_DOUBT) => return None,
         ErrorKind::Unavailable => return Some(of_unavailable(executor, error)),
         ErrorKind::ImageUnavailable => return Some(of_image(asked, error)),
         _ if error.operation() == Some("heed_pauses") => {

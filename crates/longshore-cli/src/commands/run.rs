@@ -23,7 +23,7 @@ use crate::{
     described, env_file, exit, hints, host, image, job,
     place::{Chosen, Place},
     reader::Reader,
-    recording::{Launching, Recording},
+    recording::{self, Launching, Recording},
     routing::{self, Routing},
     signals::{self, Asked, Signals},
     text::json_line,
@@ -214,12 +214,17 @@ async fn go(
         ended = run => ended,
         never = obey => match never {},
     };
-    match &ended {
-        Ok(Ended::Finished(outcome)) => recording.conclude(Ok(outcome)).await,
-        Ok(_) => recording.leave().await,
-        Err(error) => recording.conclude(Err(error)).await,
+    match ended {
+        Ok(Ended::Finished(outcome)) => {
+            recording.conclude(&outcome).await;
+            Ok(Ended::Finished(outcome))
+        }
+        Ok(other) => {
+            recording.leave().await;
+            Ok(other)
+        }
+        Err(error) => Err(recording.break_off(error).await),
     }
-    ended
 }
 
 async fn run_recorded(
@@ -357,7 +362,7 @@ fn tell_error(args: &RunArgs, error: &Error, console: &Console, asked: &Asked) -
     if let Some(hint) = &hint {
         console.hint(hint);
     }
-    let unknown = error.operation() == Some("find_launch");
+    let unknown = matches!(error.operation(), Some("find_launch" | recording::IN_DOUBT));
     let status = match (console.launched(), asked.signal()) {
         (Some(_), _) => JobStatus::Lost,
         (None, _) if unknown => JobStatus::Lost,

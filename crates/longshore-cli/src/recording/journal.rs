@@ -8,6 +8,7 @@ use longshore::store::{
 use longshore::{
     Advice, ByteSize, Cleanup, Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutionHandle, Harvest,
     JobStatus, LaunchRequest, LaunchToken, LogDelivery, Result, RunOutcome, SystemClock, Timestamp,
+    clock::{later, since},
     dispatcher::StoreClock,
     route::{RouteDecision, Target},
 };
@@ -15,17 +16,26 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::{sync::Mutex as AsyncMutex, task::JoinSet, time::timeout};
+use tokio::{task::JoinSet, time::timeout};
 
-use super::recorder::{Recorded, Recorder};
+use super::{
+    intent::{Stored, Storing},
+    recorder::{Recorded, Recorder},
+};
 use crate::database::{self, Database, LOG_CAP};
 
 /// How often a run gives a sign of life: a dispatcher takes it for dead that has missed three of its own.
 const BEAT: Duration = Duration::from_secs(10);
-/// How long what became of a job may take to be stored.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long after its request was stored a launch may be sent, as dispatchers have it: they wait for as long before they
+/// take a request of somebody who is gone for one that is no longer on its way.
+const LAUNCH_WINDOW: Duration = Duration::from_secs(60);
+/// How long what is told of a job may take to be stored.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the last word may take: without it the next dispatcher finds out by itself.
 const LAST_WORD: Duration = Duration::from_secs(2);
+
+/// The operation of an error that leaves open whether somebody will still launch the job.
+pub(crate) const IN_DOUBT: &str = "record_end";
 
 /// What is to be launched, and why there.
 #[derive(Debug, Clone)]
@@ -44,9 +54,10 @@ pub(crate) struct Journal {
     logs: LogStore,
     session: SessionId,
     clock: Arc<StoreClock>,
+    /// The one by which executors take deadlines.
+    own_clock: Arc<dyn Clock>,
     recorder: Recorder,
-    /// Held while the intent is stored, so that it is stored once.
-    begun: AsyncMutex<bool>,
+    storing: Storing,
     state: Mutex<State>,
     /// They end with the journal.
     _helpers: JoinSet<()>,
@@ -54,7 +65,10 @@ pub(crate) struct Journal {
 
 #[derive(Debug, Default)]
 struct State {
-    token: Option<LaunchToken>,
+    /// As it is stored, or may be.
+    request: Option<LaunchRequest>,
+    /// Whether it was sent and the answer is not known: then nothing else may be sent.
+    unanswered: bool,
     keep: bool,
     /// How much of its log is kept.
     cap: Option<ByteSize>,
@@ -69,7 +83,7 @@ impl Journal {
     ///
     /// # Errors
     /// As the database answers, or its place for logs can be opened.
-    pub(super) async fn open(database: &Database) -> Result<Self> {
+    pub(super) async fn open(database: &Database, own_clock: Arc<dyn Clock>) -> Result<Self> {
         let (store, logs) = (Arc::clone(&database.store), database.logs()?);
         let session = SessionId::new(SystemClock.now());
         store.open_session(session, &database::process("run")).await?;
@@ -78,8 +92,8 @@ impl Journal {
         let mut helpers = JoinSet::new();
         helpers.spawn(Recorded::run(recorded));
         helpers.spawn(live(Arc::clone(&store), session, Arc::clone(&clock)));
-        let begun = AsyncMutex::new(false);
-        Ok(Self { store, logs, session, clock, recorder, begun, state: Mutex::default(), _helpers: helpers })
+        let (storing, state) = (Storing::default(), Mutex::default());
+        Ok(Self { store, logs, session, clock, own_clock, recorder, storing, state, _helpers: helpers })
     }
 
     /// Waits until somebody wants the job to end, and says who. Cancel-safe.
@@ -92,30 +106,78 @@ impl Journal {
         }
     }
 
-    /// Stores the job with its first attempt, before anything is sent. Again it changes nothing.
+    /// Stores the job with its first attempt, before anything is sent. Again it changes nothing. Cancel-safe: the storing
+    /// goes on, and [`Self::break_off`] waits for it.
     ///
     /// # Errors
     /// As the database answers: then nothing is to be launched.
     pub(super) async fn begin(&self, launching: &Launching, request: &LaunchRequest) -> Result<()> {
-        let mut begun = self.begun.lock().await;
-        if *begun {
-            return Ok(());
-        }
-        let archive = archive(launching, request, self.session, self.clock.now());
-        let unrecorded = |error: Error| {
-            let message = "the job can't be recorded, and nothing was started; --no-record runs it without";
-            Error::new(error.kind(), message).with_operation("record").with_source(error)
+        let begin = || {
+            let request = self.renewed(request);
+            {
+                let mut state = self.state();
+                (state.keep, state.cap) = (launching.keep, request.plan.template.log_cap);
+                state.request = Some(request.clone());
+            }
+            archive(launching, &request, self.session, self.clock.now())
         };
-        self.store.import(vec![archive]).await.map_err(unrecorded)?;
-        let held = self.store.attempt(request.token).await.map_err(unrecorded)?;
-        if held.attempt.session != Some(self.session) {
-            let message = "this program was taken for dead before the launch, and a dispatcher has taken the job over";
-            return Err(Error::new(ErrorKind::LeaseLost, message).with_operation("record"));
+        match self.storing.begin(&self.store, self.session, request.token, begin).await {
+            Stored::Held => Ok(()),
+            Stored::TakenOver => Err(taken_for_dead()),
+            Stored::Refused(error) => {
+                let message = "the job can't be recorded, and nothing was started; --no-record runs it without";
+                Err(unrecorded(message, &error))
+            }
+            Stored::Unknown(error) => {
+                Err(unrecorded("whether the job is recorded can't be told, and it was not launched here", &error))
+            }
         }
-        *begun = true;
-        let mut state = self.state();
-        (state.token, state.keep, state.cap) = (Some(request.token), launching.keep, request.plan.template.log_cap);
-        Ok(())
+    }
+
+    /// The request as it may be sent now. Where the preparation has used up much of its time, another deadline is stored
+    /// first: that proves that nobody has taken the job over meanwhile. What may be on its way already is sent again as it
+    /// was.
+    ///
+    /// # Errors
+    /// `LeaseLost`, or as the database answers: then nothing is to be sent.
+    pub(super) async fn to_send(&self, request: &LaunchRequest) -> Result<LaunchRequest> {
+        let (stored, unanswered) = (self.sent(request), self.state().unanswered);
+        let left = since(stored.deadline, self.own_clock.now());
+        let is_fresh = (LAUNCH_WINDOW / 2..=LAUNCH_WINDOW).contains(&left);
+        if unanswered || is_fresh || stored.deadline == request.deadline {
+            return Ok(stored);
+        }
+        let renewed = self.renewed(request);
+        let what = What::Renewed(Arc::new(renewed.clone()));
+        match timeout(PATIENCE, self.hand_in(request.token, what)).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) if error.kind() == ErrorKind::LeaseLost => return Err(taken_for_dead()),
+            Ok(Ok(Err(error))) => return Err(unrecorded("the launch can't be recorded, and was not sent", &error)),
+            Ok(Err(_)) => return Err(taken_for_dead()),
+            Err(_) => {
+                let message = format!("the database has not taken the launch within {PATIENCE:?}; it was not sent");
+                return Err(Error::new(ErrorKind::Unavailable, message).with_operation("record"));
+            }
+        }
+        self.state().request = Some(renewed.clone());
+        Ok(renewed)
+    }
+
+    /// The request as it was sent.
+    pub(super) fn sent(&self, request: &LaunchRequest) -> LaunchRequest {
+        self.state().request.clone().unwrap_or_else(|| request.clone())
+    }
+
+    /// It was sent, and its answer is not known.
+    pub(super) fn unanswered(&self) {
+        self.state().unanswered = true;
+    }
+
+    /// The request with the short time to send, by the clock that executors go by, and never more time than it had.
+    fn renewed(&self, request: &LaunchRequest) -> LaunchRequest {
+        let mut renewed = request.clone();
+        renewed.deadline = later(self.own_clock.now(), LAUNCH_WINDOW).min(request.deadline);
+        renewed
     }
 
     /// It was launched. Nobody waits for that to be stored: should this program die now, it is found by its token.
@@ -168,7 +230,7 @@ impl Journal {
     pub(super) async fn conclude(&self, outcome: &RunOutcome) {
         let token = outcome.request.token;
         if let Some(reason) = &outcome.lost
-            && self.state().token.is_some()
+            && self.state().request.is_some()
         {
             self.store_end(token, Outcome::lost(reason.clone()), false).await;
         }
@@ -181,24 +243,40 @@ impl Journal {
         self.close().await;
     }
 
-    /// The run could not be taken to its end. What was not launched, for sure, has ended.
-    pub(super) async fn break_off(&self, error: &Error) {
+    /// The run could not be taken to its end. What was not launched, for sure, has ended. Where that can't be recorded for
+    /// sure, the error is another one that says so: a dispatcher may run what is recorded as open.
+    pub(super) async fn break_off(&self, error: Error) -> Error {
+        let is_settled = self.end_unlaunched(&error).await;
+        let token = self.state().request.as_ref().map(|request| request.token);
+        self.close().await;
+        match token {
+            Some(token) if !is_settled => in_doubt(token, error),
+            _ => error,
+        }
+    }
+
+    /// Whether nobody will launch it any more, or the error says itself who may.
+    async fn end_unlaunched(&self, error: &Error) -> bool {
         let (token, launched) = {
             let state = self.state();
-            (state.token, state.launched)
+            (state.request.as_ref().map(|request| request.token), state.launched)
         };
-        let is_open = error.advice() == Advice::LookUpFirst
-            || error.operation() == Some("find_launch")
-            || error.kind() == ErrorKind::LeaseLost;
-        if let Some(token) = token.filter(|_| !launched && !is_open) {
-            let status = match error.kind() {
-                ErrorKind::Cancelled => JobStatus::Cancelled,
-                ErrorKind::Timeout if error.operation() == Some("prepare") => JobStatus::TimedOut,
-                _ => JobStatus::Failed,
-            };
-            self.store_end(token, Outcome::new(status, error.chain()), true).await;
+        let Some(token) = token.filter(|_| !launched && error.kind() != ErrorKind::LeaseLost) else { return true };
+        match timeout(PATIENCE, self.storing.settled()).await {
+            Ok(None | Some(Stored::Refused(_))) => return true,
+            Ok(Some(Stored::TakenOver)) => return false,
+            Ok(Some(Stored::Held | Stored::Unknown(_))) | Err(_) => {}
         }
-        self.close().await;
+        if error.advice() == Advice::LookUpFirst || error.operation() == Some("find_launch") {
+            return false;
+        }
+        let status = match error.kind() {
+            ErrorKind::Cancelled => JobStatus::Cancelled,
+            ErrorKind::Timeout if error.operation() == Some("prepare") => JobStatus::TimedOut,
+            _ => JobStatus::Failed,
+        };
+        self.store_end(token, Outcome::new(status, error.chain()), true).await;
+        matches!(self.state().ended, Some(Ok(())))
     }
 
     /// Ends the session. What it still holds, others take over.
@@ -240,6 +318,25 @@ impl Journal {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn taken_for_dead() -> Error {
+    let message = "this program was taken for dead before the launch, and a dispatcher has taken the job over";
+    Error::new(ErrorKind::LeaseLost, message).with_operation("record")
+}
+
+fn unrecorded(message: &str, error: &Error) -> Error {
+    Error::new(error.kind(), message).with_operation("record").with_source(error.repeated())
+}
+
+/// The job is recorded as open, or may be.
+fn in_doubt(token: LaunchToken, error: Error) -> Error {
+    let id = token.job();
+    let message = format!(
+        "job {id} may be recorded as one that is still to be launched, and a dispatcher may then run it: `longshore jobs \
+         show {id}` tells, and `longshore jobs cancel {id}` ends it"
+    );
+    Error::new(ErrorKind::Conflict, message).with_operation(IN_DOUBT).with_source(error)
 }
 
 fn unstored(why: &str) -> Error {

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use longshore::{
-    Capabilities, CheckedJob, ContainerExecutor, EventStream, ExecutionHandle, ExecutionStatus, ExecutorType, Harvest,
-    Health, HostFacts, HostName, LaunchRequest, LaunchSearch, LogPage, LogQuery, OwnedExecution, Owner, Plan, Progress,
-    Result, StopRequest, Termination,
+    Advice, Capabilities, CheckedJob, ContainerExecutor, EventStream, ExecutionHandle, ExecutionStatus, ExecutorType,
+    Harvest, Health, HostFacts, HostName, LaunchRequest, LaunchSearch, LogPage, LogQuery, OwnedExecution, Owner, Plan,
+    Progress, Result, StopRequest, Termination,
 };
 use std::sync::Arc;
 
@@ -59,13 +59,18 @@ impl ContainerExecutor for RecordingLayer {
 
     async fn launch_job(&self, request: &LaunchRequest) -> Result<ExecutionHandle> {
         self.journal.begin(&self.launching, request).await?;
-        let handle = self.inner.launch_job(request).await?;
+        let request = self.journal.to_send(request).await?;
+        let handle = self.inner.launch_job(&request).await.inspect_err(|error| {
+            if error.advice() == Advice::LookUpFirst {
+                self.journal.unanswered();
+            }
+        })?;
         self.journal.launched(&handle);
         Ok(handle)
     }
 
     async fn find_launch(&self, request: &LaunchRequest) -> Result<LaunchSearch> {
-        let found = self.inner.find_launch(request).await?;
+        let found = self.inner.find_launch(&self.journal.sent(request)).await?;
         if let LaunchSearch::Found(handle) = &found {
             self.journal.launched(handle);
         }

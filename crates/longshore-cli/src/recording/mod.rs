@@ -3,15 +3,16 @@
 //! `run` is no dispatcher, but holds its one attempt as a dispatcher would, in a session of its own. When it dies, the
 //! session is fenced off, and the next dispatcher goes on with the job. While it lives it is the only one that does.
 
+mod intent;
 mod journal;
 mod layer;
 mod recorder;
 
-use longshore::{ContainerExecutor, Error, Result, RunOutcome};
+use longshore::{Clock, ContainerExecutor, Error, Result, RunOutcome, SystemClock};
 use std::sync::Arc;
 
 use crate::database::Database;
-pub(crate) use journal::{Journal, Launching};
+pub(crate) use journal::{IN_DOUBT, Journal, Launching};
 use layer::RecordingLayer;
 
 /// The record of a run, or none.
@@ -24,7 +25,11 @@ impl Recording {
     /// # Errors
     /// As the database answers.
     pub(crate) async fn begin(database: &Database) -> Result<Self> {
-        Journal::open(database).await.map(|journal| Self(Some(Arc::new(journal))))
+        Self::by(database, Arc::new(SystemClock)).await
+    }
+
+    async fn by(database: &Database, clock: Arc<dyn Clock>) -> Result<Self> {
+        Journal::open(database, clock).await.map(|journal| Self(Some(Arc::new(journal))))
     }
 
     /// The record, where there is one.
@@ -40,13 +45,18 @@ impl Recording {
         }
     }
 
-    /// Records how the run came to its end, and gives back what is still to be done.
-    pub(crate) async fn conclude(&self, ended: Result<&RunOutcome, &Error>) {
+    /// Records how the run came to its end, and what is still to be done.
+    pub(crate) async fn conclude(&self, outcome: &RunOutcome) {
         if let Some(journal) = &self.0 {
-            match ended {
-                Ok(outcome) => journal.conclude(outcome).await,
-                Err(error) => journal.break_off(error).await,
-            }
+            journal.conclude(outcome).await;
+        }
+    }
+
+    /// Records that the run could not be taken to its end, and gives back the error that tells what is known then.
+    pub(crate) async fn break_off(&self, error: Error) -> Error {
+        match &self.0 {
+            Some(journal) => journal.break_off(error).await,
+            None => error,
         }
     }
 
