@@ -74,15 +74,20 @@ impl Address {
     }
 }
 
-/// For people: without the user and the password.
+/// For people: without the user and the password, and without anything where it can't be told what belongs to them.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => path.display().fmt(f),
             Self::Postgres(url) => {
                 let rest = url.split_once("://").map_or("", |(_, rest)| rest);
-                let place = rest.split(['?', '#']).next().unwrap_or_default();
-                write!(f, "postgres://{}", place.rsplit_once('@').map_or(place, |(_, place)| place))
+                let place = match rest.rsplit_once('@') {
+                    // The `@` may end a password with a `?` or `#` in it, or stand in a setting that holds another.
+                    Some((before, _)) if before.contains(['?', '#']) => "…",
+                    Some((_, place)) => place,
+                    None => rest,
+                };
+                write!(f, "postgres://{}", place.split(['?', '#']).next().unwrap_or_default())
             }
         }
     }
@@ -281,4 +286,17 @@ mod tests {
     fn logs_of_a_file_lie_beside_it() {
         assert_eq!(beside(Path::new("/srv/jobs.db")), PathBuf::from("/srv/jobs.db.logs"));
     }
+    #[test]
+    fn nothing_is_shown_of_an_address_in_which_the_password_has_no_clear_end() {
+        for url in [
+            "postgres://longshore:pa?ss@db/jobs",
+            "postgres://longshore:pa#ss@db/jobs",
+            "postgres://longshore:p@a?s@s@db/jobs",
+            "postgres://db/jobs?user=longshore&password=pa@ss",
+        ] {
+            let address = Address::read(url).unwrap();
+            assert_eq!((address.to_string(), format!("{address:?}")), ("postgres://…".into(), "postgres://…".into()));
+        }
+    }
+
 }
