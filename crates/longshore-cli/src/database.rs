@@ -122,16 +122,20 @@ impl Database {
         Ok(Self { store, address, logs: args.logs.clone().or_else(|| text_of("LONGSHORE_LOGS")) })
     }
 
-    /// Opens the place of the logs.
+    /// Opens the place of the logs. In one that was named, which others may use as well, this database keeps its own apart
+    /// under its owner's name.
     ///
     /// # Errors
-    /// As the place can be opened.
-    pub(crate) fn logs(&self) -> Result<LogStore> {
+    /// As the place can be opened, or the database answers.
+    pub(crate) async fn logs(&self) -> Result<LogStore> {
         match (&self.logs, &self.address) {
             #[cfg(test)]
             (Some(place), _) if place == MEMORY => Ok(LogStore::in_memory()),
-            (Some(place), _) if place.contains("://") => LogStore::open_with_variables(place, texts()),
-            (Some(folder), _) => LogStore::local(folder),
+            (Some(place), _) if place.contains("://") => {
+                let place = format!("{}/{}", place.trim_end_matches('/'), self.store.owner().await?);
+                LogStore::open_with_variables(&place, texts())
+            }
+            (Some(folder), _) => LogStore::local(Path::new(folder).join(self.store.owner().await?.as_str())),
             (None, Address::File(path)) => LogStore::local(beside(path)),
             (None, Address::Postgres(_)) => {
                 let message = "a database that many machines share needs a place for logs that all of them reach: name \
@@ -283,10 +287,6 @@ mod tests {
     }
 
     #[test]
-    fn logs_of_a_file_lie_beside_it() {
-        assert_eq!(beside(Path::new("/srv/jobs.db")), PathBuf::from("/srv/jobs.db.logs"));
-    }
-    #[test]
     fn nothing_is_shown_of_an_address_in_which_the_password_has_no_clear_end() {
         for url in [
             "postgres://longshore:pa?ss@db/jobs",
@@ -299,4 +299,8 @@ mod tests {
         }
     }
 
+    #[test]
+    fn logs_of_a_file_lie_beside_it() {
+        assert_eq!(beside(Path::new("/srv/jobs.db")), PathBuf::from("/srv/jobs.db.logs"));
+    }
 }

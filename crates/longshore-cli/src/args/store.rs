@@ -12,7 +12,8 @@ pub(crate) struct StoreArgs {
     pub(crate) database: Option<String>,
 
     /// Where the logs of ended jobs are kept: a folder, `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or
-    /// `az://CONTAINER/PREFIX` with the usual AWS_…, GOOGLE_… or AZURE_… variables; by default `LONGSHORE_LOGS`, else beside the database
+    /// `az://CONTAINER/PREFIX` with the usual AWS_…, GOOGLE_… or AZURE_… variables; by default `LONGSHORE_LOGS`, else beside the database.
+    /// In a place that is named, each database keeps its own under its owner's name
     #[arg(long, value_name = "PLACE", allow_hyphen_values = true, value_hint = ValueHint::DirPath)]
     pub(crate) logs: Option<String>,
 }

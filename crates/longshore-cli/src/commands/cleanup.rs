@@ -2,7 +2,7 @@
 
 use futures::TryStreamExt;
 use longshore::dispatcher::{find_leftovers, find_retired, remove_leftover, retire};
-use longshore::store::{JobStore, LogStore};
+use longshore::store::JobStore;
 use longshore::{Error, ErrorKind, ExecutorType, HostName, JobId, LaunchToken, Owner, Result, clock::earlier};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -93,7 +93,7 @@ async fn jobs(database: &Database, age: Duration, result: &mut CleanupResult) ->
         }
         return Ok(());
     }
-    let retired = retire(store, &database.logs()?, before).await?;
+    let retired = retire(store, &database.logs().await?, before).await?;
     result.jobs = retired.jobs;
     for (token, error) in &retired.failures {
         let words = "cleanup --orphans removes it later";
@@ -115,8 +115,11 @@ async fn orphans(args: &CleanupArgs, database: &Database, age: Duration, result:
             Ok(()) => {}
         }
     }
-    let logs = database.logs()?;
-    sweep_logs(database.store.as_ref(), &logs, result).await
+    // What was removed already is told whatever becomes of the logs.
+    if let Err(error) = sweep_logs(database, result).await {
+        result.failures.push(format!("the logs can't be swept: {}", error.chain()));
+    }
+    Ok(())
 }
 
 async fn sweep(
@@ -144,15 +147,19 @@ async fn sweep(
 }
 
 /// Removes logs whose attempt is not kept any more. What an open attempt has, its holder is just saving.
-async fn sweep_logs(store: &dyn JobStore, logs: &LogStore, result: &mut CleanupResult) -> Result<()> {
+async fn sweep_logs(database: &Database, result: &mut CleanupResult) -> Result<()> {
+    let logs = database.logs().await?;
     let tokens: Vec<LaunchToken> = logs.tokens().try_collect().await?;
     for tokens in tokens.chunks(PAGE) {
-        let states = store.attempt_states(tokens).await?;
+        let states = database.store.attempt_states(tokens).await?;
         for (token, _) in tokens.iter().zip(states).filter(|(_, state)| state.is_none()) {
-            if !result.dry_run {
-                logs.keep_only(*token, None).await?;
+            let removed = if result.dry_run { Ok(0) } else { logs.keep_only(*token, None).await };
+            match removed {
+                Ok(_) => result.logs.push(*token),
+                Err(error) => {
+                    result.failures.push(format!("the log of {token} can't be removed: {}", error.chain()));
+                }
             }
-            result.logs.push(*token);
         }
     }
     Ok(())

@@ -90,7 +90,8 @@ async fn export(args: &StoreArgs, file: Option<&Path>) -> Result<()> {
         Err(Failure::Store(error)) => Err(error),
         Ok(count) => {
             notice(&format!(
-                "{count} jobs and all templates are exported; logs that are kept beside the database are not"
+                "{count} jobs and all templates are exported; logs that are kept beside the database, or under its owner's \
+                 name in a place of their own, are not"
             ));
             Ok(())
         }

@@ -42,7 +42,7 @@ pub(crate) async fn dispatch(args: &DispatchArgs) -> Result<u8> {
         .build();
     let dispatcher = Dispatcher::new(Parts {
         store: Arc::clone(&database.store),
-        logs: Arc::new(database.logs()?),
+        logs: Arc::new(database.logs().await?),
         router: Arc::clone(&fleet.router),
         clock: Arc::new(SystemClock),
         settings,

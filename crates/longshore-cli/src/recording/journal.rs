@@ -84,7 +84,7 @@ impl Journal {
     /// # Errors
     /// As the database answers, or its place for logs can be opened.
     pub(super) async fn open(database: &Database, own_clock: Arc<dyn Clock>) -> Result<Self> {
-        let (store, logs) = (Arc::clone(&database.store), database.logs()?);
+        let (store, logs) = (Arc::clone(&database.store), database.logs().await?);
         let session = SessionId::new(SystemClock.now());
         store.open_session(session, &database::process("run")).await?;
         let clock = Arc::new(StoreClock::new(store.as_ref(), Arc::new(SystemClock), 3 * BEAT).await?);

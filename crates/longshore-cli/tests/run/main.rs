@@ -5,6 +5,7 @@
 mod bad_input;
 mod commands;
 mod config;
+mod databases;
 mod faults;
 mod hosts;
 mod images;

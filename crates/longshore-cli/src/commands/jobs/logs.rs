@@ -207,7 +207,7 @@ impl Reading<'_> {
     /// Shows what is kept of the output and was not shown yet.
     async fn kept(&self, reference: &LogReference, shown: &Shown) -> Result<LogCompleteness> {
         let logs = match reference {
-            LogReference::Stored { .. } => self.database.logs()?,
+            LogReference::Stored { .. } => self.database.logs().await?,
             _ => longshore::store::LogStore::in_memory(),
         };
         let mut before = shown.bytes.clone();

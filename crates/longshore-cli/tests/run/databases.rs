@@ -1,0 +1,46 @@
+//! Jobs in a database, and what lies beside it.
+
+use tempfile::TempDir;
+
+use crate::support::{Done, Longshore, configured};
+
+const CONFIG: &str = "[hosts.home]\nexecutor = \"mock\"\ndefault = true\n";
+
+fn longshore(folder: &TempDir, words: &[&str]) -> Longshore {
+    Longshore::new(words).within(folder).env("LONGSHORE_DATABASE", "jobs.db")
+}
+
+/// The program's answer, which must be a good one.
+fn done(folder: &TempDir, words: &[&str]) -> Done {
+    let done = longshore(folder, words).finish();
+    assert_eq!(done.code, Some(0), "{words:?}: {}", done.stderr);
+    done
+}
+
+#[test]
+fn a_database_leaves_the_logs_of_others_in_a_shared_place_alone() {
+    let folder = configured(CONFIG);
+    for place in ["shared".to_owned(), format!("file://{}/urls", folder.path().display())] {
+        let with = ["--logs", &place];
+        let id = done(&folder, &["submit", "any/image", "--", "bytes 100000"]).stdout().trim().to_owned();
+        done(&folder, &[&["dispatch", "--once"], &with[..]].concat());
+        let other = ["cleanup", "--orphans", "--json", "--database", "other.db"];
+        let swept = longshore(&folder, &[&other[..], &with].concat()).finish();
+        assert_eq!(swept.json().get("logs"), None, "{}", swept.stdout());
+        let log = done(&folder, &[&["jobs", "logs", &id], &with[..]].concat());
+        assert_eq!(log.stdout.len(), 100_000);
+        let owner = done(&folder, &["db", "migrate", "--json"]).json()["owner"].as_str().unwrap().to_owned();
+        let below = folder.path().join(if place == "shared" { "shared" } else { "urls" }).join(owner);
+        assert!(below.read_dir().unwrap().count() > 0, "{}", below.display());
+    }
+}
+
+#[test]
+fn a_place_of_logs_that_can_not_be_used_is_a_failure_beside_what_was_done() {
+    let folder = configured(CONFIG);
+    std::fs::write(folder.path().join("taken"), "").unwrap();
+    let swept = longshore(&folder, &["cleanup", "--orphans", "--json", "--logs", "taken"]).finish();
+    let failures = swept.json()["failures"].to_string();
+    assert_eq!(swept.code, Some(1), "{}", swept.stderr);
+    assert!(failures.contains("the logs can't be swept"), "{failures}");
+}
