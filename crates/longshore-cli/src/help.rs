@@ -159,7 +159,7 @@ Environment:
       by default ~/.local/state
   LONGSHORE_LOG
       what is told beyond notices: a level, or TARGET=LEVEL such as
-      longshore_docker=trace
+      longshore_docker=trace; `dispatch` tells warnings by default
 
 Examples:
   longshore run alpine -- echo hello

@@ -51,7 +51,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(shown) => return show(&shown),
     };
-    if let Err(error) = logging::start(cli.verbose, cli.log_filter.as_deref()) {
+    let is_service = matches!(cli.command, args::Command::Dispatch(_));
+    if let Err(error) = logging::start(cli.verbose, cli.log_filter.as_deref(), is_service) {
         let _ = writeln!(io::stderr(), "longshore: {}", text::clean(&error.chain()));
         return ExitCode::from(exit::FAILED);
     }

@@ -44,3 +44,15 @@ fn a_place_of_logs_that_can_not_be_used_is_a_failure_beside_what_was_done() {
     assert_eq!(swept.code, Some(1), "{}", swept.stderr);
     assert!(failures.contains("the logs can't be swept"), "{failures}");
 }
+
+#[test]
+fn a_dispatcher_says_what_goes_wrong() {
+    let folder = configured(&format!("{CONFIG}executor_config = {{ jobs = {{ vanish = \"0s\" }} }}\n"));
+    let id = done(&folder, &["submit", "any/image", "--", "sleep 1h"]).stdout().trim().to_owned();
+    let told = done(&folder, &["dispatch", "--once"]).stderr;
+    let line = told.lines().find(|line| line.starts_with("longshore: lost: ")).unwrap_or_else(|| panic!("{told}"));
+    assert!(line.contains(&format!("token=ls-{}-1", id.replace('-', ""))) && line.contains("host=home"), "{told}");
+    done(&folder, &["submit", "any/image", "--", "sleep 1h"]);
+    let chosen = longshore(&folder, &["dispatch", "--once"]).env("LONGSHORE_LOG", "error").finish();
+    assert!(!chosen.stderr.contains("lost"), "{}", chosen.stderr);
+}
