@@ -38,7 +38,7 @@ use std::{
     process::ExitCode,
 };
 
-pub use commands::{CleanupResult, DatabaseReport, ImportReport, Orphan, SubmitReport};
+pub use commands::{CleanupResult, DatabaseReport, ImportReport, Orphan, Resumed, SubmitReport};
 pub use report::{CleanupReport, ErrorReport, LogReport, RunReport, Timings};
 
 /// Runs the program with the given arguments, the first of which is its own name, and returns its exit code.

@@ -100,4 +100,8 @@ pub(crate) struct PauseArgs {
     pub(crate) configuration: ConfigurationArgs,
     #[command(flatten)]
     pub(crate) store: StoreArgs,
+
+    /// Prints what was done as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }

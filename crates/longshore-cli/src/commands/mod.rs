@@ -26,6 +26,7 @@ use std::{
 
 pub use cleanup::{CleanupResult, Orphan};
 pub use db::{DatabaseReport, ImportReport};
+pub use pauses::Resumed;
 pub use submit::SubmitReport;
 
 use crate::{args::Command, configuration, exit, text::clean};

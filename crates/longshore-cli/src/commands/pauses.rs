@@ -3,6 +3,8 @@
 use comfy_table::{ContentArrangement, Table, presets};
 use longshore::store::Pause;
 use longshore::{Error, ErrorKind, HostName, Result, suggestion};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{notice, print};
 use crate::{
@@ -20,12 +22,31 @@ use crate::{
 pub(crate) async fn pause(args: &PauseArgs) -> Result<u8> {
     let hosts = hosts(args)?;
     let database = Database::open(&args.store).await?;
+    let mut paused = Vec::new();
     for host in hosts {
         let name = name_of(host.as_ref());
-        database.store.pause(Pause::new(host, database.request(args.why.as_deref()).await?)).await?;
-        print(&format!("{name} is paused; what runs goes on\n"))?;
+        let pause = Pause::new(host, database.request(args.why.as_deref()).await?);
+        database.store.pause(pause.clone()).await?;
+        paused.push(pause);
+        if !args.json {
+            print(&format!("{name} is paused; what runs goes on\n"))?;
+        }
+    }
+    if args.json {
+        print(&json_line(&paused).map_err(super::unwritable)?)?;
     }
     Ok(0)
+}
+
+/// What became of one pause: what `longshore hosts resume --json` prints a list of.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
+pub struct Resumed {
+    /// The host; absent for the pause of everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostName>,
+    /// Whether there was a pause to end.
+    pub was_paused: bool,
 }
 
 /// Ends the pause of hosts, or that of everything.
@@ -35,11 +56,17 @@ pub(crate) async fn pause(args: &PauseArgs) -> Result<u8> {
 pub(crate) async fn resume(args: &PauseArgs) -> Result<u8> {
     let hosts = hosts(args)?;
     let database = Database::open(&args.store).await?;
+    let mut resumed = Vec::new();
     for host in &hosts {
-        let name = name_of(host.as_ref());
         let was_paused = database.store.resume(host.as_ref(), database.request(args.why.as_deref()).await?).await?;
+        resumed.push(Resumed { host: host.clone(), was_paused });
         let words = if was_paused { "takes jobs again" } else { "was not paused" };
-        print(&format!("{name} {words}\n"))?;
+        if !args.json {
+            print(&format!("{} {words}\n", name_of(host.as_ref())))?;
+        }
+    }
+    if args.json {
+        print(&json_line(&resumed).map_err(super::unwritable)?)?;
     }
     for pause in database.store.pauses().await? {
         let is_meant = pause.host.is_none() && hosts.iter().any(Option::is_some);

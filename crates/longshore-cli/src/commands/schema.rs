@@ -6,13 +6,14 @@ use schemars::{Schema, schema_for};
 use super::{
     cleanup::CleanupResult,
     db::{DatabaseReport, ImportReport},
+    pauses::Resumed,
     submit::SubmitReport,
 };
 use crate::RunReport;
 
 type MakeSchema = fn() -> Schema;
 
-const SCHEMAS: [(&str, &str, MakeSchema); 24] = [
+const SCHEMAS: [(&str, &str, MakeSchema); 25] = [
     ("job", "one requested run", || schema_for!(longshore::ContainerJob)),
     ("template", "the reusable description of a job", || schema_for!(longshore::JobTemplate)),
     ("host", "a configured place to run", || schema_for!(longshore::ExecutionHost)),
@@ -37,9 +38,10 @@ const SCHEMAS: [(&str, &str, MakeSchema); 24] = [
         schema_for!(longshore::store::JobArchive)
     }),
     ("log-record", "a piece of output: a line of `jobs logs --json`", || schema_for!(longshore::LogRecord)),
-    ("pause", "a pause of a host: what `hosts paused --json` prints a list of", || {
+    ("pause", "a pause of a host: what `hosts pause --json` and `hosts paused --json` print a list of", || {
         schema_for!(longshore::store::Pause)
     }),
+    ("resumed", "what became of a pause: what `hosts resume --json` prints a list of", || schema_for!(Resumed)),
     ("saved-template", "a template that is kept: what `templates list --json` prints a list of", || {
         schema_for!(longshore::store::SavedTemplate)
     }),

@@ -1,5 +1,6 @@
 //! Jobs in a database, and what lies beside it.
 
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::{Done, Longshore, configured};
@@ -55,4 +56,16 @@ fn a_dispatcher_says_what_goes_wrong() {
     done(&folder, &["submit", "any/image", "--", "sleep 1h"]);
     let chosen = longshore(&folder, &["dispatch", "--once"]).env("LONGSHORE_LOG", "error").finish();
     assert!(!chosen.stderr.contains("lost"), "{}", chosen.stderr);
+}
+
+#[test]
+fn pauses_are_json_where_json_was_asked_for() {
+    let folder = configured(CONFIG);
+    let paused = done(&folder, &["hosts", "pause", "home", "--why", "moves", "--json"]).json();
+    assert_eq!((&paused[0]["host"], &paused[0]["request"]["why"]), (&json!("home"), &json!("moves")), "{paused}");
+    assert_eq!(done(&folder, &["hosts", "paused", "--json"]).json(), paused);
+    let resumed = done(&folder, &["hosts", "resume", "home", "--json"]).json();
+    assert_eq!(resumed, json!([{ "host": "home", "was_paused": true }]));
+    let again = done(&folder, &["hosts", "resume", "--all", "--json"]).json();
+    assert_eq!(again, json!([{ "was_paused": false }]));
 }
