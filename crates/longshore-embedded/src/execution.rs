@@ -5,6 +5,7 @@ use longshore_core::{
     LogSummary, Result, StopRequest, Termination, Usage,
 };
 use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
 use std::{io, sync::Arc, time::Duration};
 
 use crate::{
@@ -13,13 +14,31 @@ use crate::{
     logs::{self, Place},
     mapping::end,
     remove,
-    state::{Ended, Folder, Home, Lock, Stage, Started, StopWish, boot_id},
+    state::{Ended, Folder, Home, Lock, RuntimeId, Stage, Started, StopWish, boot_id},
     supervisor::{Task, clear_cgroups, has_ended, remove_cgroups},
     watch::{Bell, Watch, Watcher},
 };
 
 /// The version of the handles that are given out.
 pub(crate) const HANDLE_VERSION: u32 = 1;
+
+/// What a handle remembers beside its token. The first handles had none of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Metadata {
+    /// The runtime that has the execution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) runtime: Option<RuntimeId>,
+}
+
+impl Metadata {
+    pub(crate) fn of(handle: &ExecutionHandle) -> Self {
+        Self::deserialize(&handle.executor_metadata).unwrap_or_default()
+    }
+
+    pub(crate) fn to_value(&self) -> serde_json::Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
 
 /// How often a stop looks whether it has had its effect, when it hears of nothing.
 const LOOK: Duration = Duration::from_secs(1);

@@ -13,7 +13,7 @@ use crate::{
     allowed,
     config::EmbeddedConfig,
     events,
-    execution::{Execution, HANDLE_VERSION},
+    execution::{Execution, HANDLE_VERSION, Metadata},
     facts, health,
     helper::Helpers,
     image::{ImageStore, StoreOptions, Wanted},
@@ -66,7 +66,16 @@ impl EmbeddedExecutor {
 
     fn check(&self, handle: &ExecutionHandle) -> Result<()> {
         handle.check_owner(&self.executor_type, &self.host, HANDLE_VERSION)?;
-        self.home.find()
+        self.home.find()?;
+        self.home.check_is(Metadata::of(handle).runtime.as_ref())
+    }
+
+    /// That the folder does not hold an execution is an answer only if it is still that execution's own.
+    fn confirmed(&self, handle: &ExecutionHandle, error: Error) -> Error {
+        match error.kind() {
+            ErrorKind::NotFound => self.check(handle).err().unwrap_or(error),
+            _ => error,
+        }
     }
 
     fn watcher(&self) -> Result<&Watcher> {
@@ -82,6 +91,7 @@ impl EmbeddedExecutor {
 
     fn launch<'a>(&'a self, request: &'a LaunchRequest) -> Result<Launch<'a>> {
         self.home.find()?;
+        self.home.check_is(plan::frozen(&request.plan)?.runtime.as_ref())?;
         Ok(Launch {
             home: &self.home,
             helpers: &self.helpers,
@@ -91,6 +101,7 @@ impl EmbeddedExecutor {
             images: &self.images,
             allow: &self.allow,
             request,
+            runtime: self.home.id()?,
         })
     }
 
@@ -214,34 +225,57 @@ impl ContainerExecutor for EmbeddedExecutor {
     }
 
     async fn find_launch(&self, request: &LaunchRequest) -> Result<LaunchSearch> {
-        let found = async { self.launch(request)?.find().await };
-        found.await.map_err(|error| error.with_operation("find_launch"))
+        let found = async {
+            let found = self.launch(request)?.find().await?;
+            if found == LaunchSearch::Absent {
+                // It proves something only if the folder is still the one that was asked for.
+                self.launch(request)?;
+            }
+            Ok(found)
+        };
+        found.await.map_err(|error: Error| error.with_operation("find_launch"))
     }
 
     async fn check_status(&self, handle: &ExecutionHandle) -> Result<ExecutionStatus> {
-        self.execution(handle)?.status().await.map_err(|error| error.with_operation("check_status"))
+        let asked = async {
+            let status = self.execution(handle)?.status().await?;
+            if status == ExecutionStatus::NotFound {
+                self.check(handle)?;
+            }
+            Ok(status)
+        };
+        asked.await.map_err(|error: Error| error.with_operation("check_status"))
     }
 
     async fn stop_job(&self, handle: &ExecutionHandle, stop: &StopRequest) -> Result<Termination> {
-        self.execution(handle)?.stop(stop).await.map_err(|error| error.with_operation("stop_job"))
+        let asked = async { self.execution(handle)?.stop(stop).await };
+        asked.await.map_err(|error| self.confirmed(handle, error).with_operation("stop_job"))
     }
 
     async fn get_logs(&self, handle: &ExecutionHandle, query: &LogQuery) -> Result<LogPage> {
-        self.execution(handle)?.logs(query).await.map_err(|error| error.with_operation("get_logs"))
+        let asked = async { self.execution(handle)?.logs(query).await };
+        asked.await.map_err(|error| self.confirmed(handle, error).with_operation("get_logs"))
     }
 
     async fn harvest_job(&self, handle: &ExecutionHandle) -> Result<Harvest> {
-        self.execution(handle)?.harvest().await.map_err(|error| error.with_operation("harvest_job"))
+        let asked = async { self.execution(handle)?.harvest().await };
+        asked.await.map_err(|error| self.confirmed(handle, error).with_operation("harvest_job"))
     }
 
     async fn cleanup(&self, handle: &ExecutionHandle) -> Result<()> {
-        self.execution(handle)?.cleanup().await.map_err(|error| error.with_operation("cleanup"))
+        let removed = async {
+            self.execution(handle)?.cleanup().await?;
+            // What is not in the folder of another runtime has not been removed.
+            self.check(handle)
+        };
+        removed.await.map_err(|error| error.with_operation("cleanup"))
     }
 
     async fn list_owned(&self, owner: &Owner) -> Result<Vec<OwnedExecution>> {
         self.home.find()?;
         let listed = sweep::owned(&self.home, owner, &self.host).await;
-        let handle = |token| launch::handle(self.executor_type.clone(), self.host.clone(), token);
+        let runtime = self.home.id().map_err(|error| error.with_operation("list_owned"))?;
+        let handle = |token| launch::handle(self.executor_type.clone(), self.host.clone(), token, &runtime);
         let listed = listed.map_err(|error| self.home.unusable(error).with_operation("list_owned"))?;
         let is_live = |stage: &Stage| matches!(stage, Stage::Running(_) | Stage::Launching);
         Ok(listed

@@ -12,7 +12,7 @@ use crate::{
     groups,
     helper::Helpers,
     machine,
-    state::Home,
+    state::{Home, RuntimeId},
     supervisor::{NetworkHelper, Task},
 };
 
@@ -22,6 +22,7 @@ pub(crate) const ROOT: &str = "root_filesystem";
 pub(crate) const NETWORK: &str = "network_helper";
 pub(crate) const NO_NETWORK: &str = "network_missing";
 pub(crate) const USERS: &str = "users";
+pub(crate) const RUNTIME: &str = "runtime_id";
 
 /// What a try found out.
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,6 +42,7 @@ pub(crate) async fn discover(
     now: Timestamp,
 ) -> Result<HostFacts> {
     home.open()?;
+    let runtime = home.id()?;
     let trial = home.path().join(format!("try.{}", uuid::Uuid::new_v4().simple()));
     let answer = helpers.perform(&Task::Try(trial), None).await.map_err(no_containers)?;
     let tried: Tried = serde_json::from_str(&answer).map_err(|error| {
@@ -55,7 +57,7 @@ pub(crate) async fn discover(
         .platforms(platform.into_iter().collect())
         .maybe_cpu(cpus())
         .maybe_memory(memory())
-        .details(details(config, helpers, &tried))
+        .details(details(config, helpers, &tried, &runtime))
         .build())
 }
 
@@ -69,7 +71,7 @@ fn no_containers(error: Error) -> Error {
     Error::new(ErrorKind::Unsupported, message).with_source(error)
 }
 
-fn details(config: &EmbeddedConfig, helpers: &Helpers, tried: &Tried) -> BTreeMap<String, String> {
+fn details(config: &EmbeddedConfig, helpers: &Helpers, tried: &Tried, runtime: &RuntimeId) -> BTreeMap<String, String> {
     let overlay = config.root_filesystem != RootFilesystem::Copy && tried.overlay.is_none();
     let network = network_helper(config.network_helper.as_deref());
     let limits = groups::parent(config, helpers)
@@ -81,6 +83,7 @@ fn details(config: &EmbeddedConfig, helpers: &Helpers, tried: &Tried) -> BTreeMa
         ("overlay_missing", tried.overlay.clone()),
         (NETWORK, network.as_ref().ok().map(|helper| helper.path().display().to_string())),
         (NO_NETWORK, network.err().map(str::to_owned)),
+        (RUNTIME, Some(runtime.to_string())),
         (USERS, Some(helpers.identity.users().to_string())),
         ("rootless", Some(helpers.identity.is_rootless().to_string())),
         ("cgroups", Some(groups::hierarchy().to_owned())),

@@ -20,12 +20,12 @@ use uuid::Uuid;
 use crate::{
     allowed,
     blocking::blocking,
-    execution::{HANDLE_VERSION, bury, remove_folder},
+    execution::{HANDLE_VERSION, Metadata, bury, remove_folder},
     helper::{Executed, Helpers, unexpected},
     image::{Image, ImageStore, Wanted},
     mapping::order::{self, Circumstances, Secrets},
     plan, remove,
-    state::{Folder, Home, Launched, Lock, Stage, write_new},
+    state::{Folder, Home, Launched, Lock, RuntimeId, Stage, write_new},
     supervisor::{GO, Order, Report, SecretFile, Task, uptime},
     watch::{Bell, Watcher},
 };
@@ -45,6 +45,7 @@ pub(crate) struct Launch<'a> {
     pub(crate) images: &'a ImageStore,
     pub(crate) allow: &'a Allow,
     pub(crate) request: &'a LaunchRequest,
+    pub(crate) runtime: RuntimeId,
 }
 
 /// What is found under a token's name.
@@ -62,7 +63,7 @@ impl Launch<'_> {
 
     pub(crate) fn handle(&self) -> ExecutionHandle {
         let plan = &self.request.plan;
-        handle(plan.executor_type.clone(), plan.host.clone(), self.request.token)
+        handle(plan.executor_type.clone(), plan.host.clone(), self.request.token, &self.runtime)
     }
 
     /// Launches the request, unless its token has been launched before.
@@ -313,8 +314,10 @@ pub(crate) fn handle(
     executor_type: longshore_core::ExecutorType,
     host: longshore_core::HostName,
     token: longshore_core::LaunchToken,
+    runtime: &RuntimeId,
 ) -> ExecutionHandle {
-    ExecutionHandle::new(executor_type, host, token, HANDLE_VERSION, token.to_string(), serde_json::Value::Null)
+    let metadata = Metadata { runtime: Some(runtime.clone()) }.to_value();
+    ExecutionHandle::new(executor_type, host, token, HANDLE_VERSION, token.to_string(), metadata)
 }
 
 /// A folder appears under the token's name whole and locked, or not at all.

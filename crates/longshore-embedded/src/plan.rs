@@ -9,8 +9,9 @@ use std::{num::NonZeroU32, path::PathBuf};
 
 use crate::{
     config::{EmbeddedConfig, EmbeddedOptions},
-    facts::{self, LIMITS, ROOT, detail_has},
+    facts::{self, LIMITS, ROOT, RUNTIME, detail_has},
     groups,
+    state::RuntimeId,
     supervisor::{NetworkHelper, NetworkOrder, RootForm},
 };
 
@@ -25,6 +26,9 @@ pub(crate) struct Frozen {
     pub(crate) root: RootForm,
     pub(crate) network: NetworkOrder,
     pub(crate) options: EmbeddedOptions,
+    /// The runtime that it is for; absent in older plans.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) runtime: Option<RuntimeId>,
 }
 
 impl Frozen {
@@ -59,6 +63,7 @@ impl Host<'_> {
             root: if detail_has(self.facts, ROOT, "overlay") { RootForm::Overlay } else { RootForm::Copy },
             network,
             options,
+            runtime: self.facts.details.get(RUNTIME).cloned().map(RuntimeId::new),
         };
         let settings = serde_json::to_value(&frozen).map_err(|error| {
             Error::new(ErrorKind::Unexpected, "the host's settings can't be stored").with_source(error)

@@ -223,6 +223,7 @@ mod tests {
             root: crate::supervisor::RootForm::Overlay,
             network: crate::supervisor::NetworkOrder::None,
             options: crate::config::EmbeddedOptions::default(),
+            runtime: None,
         };
         let image = ImageConfig {
             env: texts(&["A=1"]),

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::Folder;
+use super::{Folder, RuntimeId, identity};
 
 /// The version of everything in the folder.
 const VERSION: &str = "1";
@@ -55,6 +55,36 @@ impl Home {
         let message = format!(
             "the state folder {} is not there; mount what it lies on, or discover the host to begin a new one",
             self.0.display()
+        );
+        Err(Error::new(ErrorKind::Unavailable, message))
+    }
+
+    /// Which runtime this is.
+    ///
+    /// # Errors
+    /// `Unavailable` where that can't be read.
+    pub(crate) fn id(&self) -> Result<RuntimeId> {
+        identity::read_or_make(&self.0.join("id")).map_err(|error| self.unusable(error))
+    }
+
+    /// Refuses what was launched, or planned, on another runtime. What does not say on which is not compared.
+    ///
+    /// # Errors
+    /// `Unavailable`: of what another runtime has, nothing is known here.
+    pub(crate) fn check_is(&self, theirs: Option<&RuntimeId>) -> Result<()> {
+        let Some(theirs) = theirs else { return Ok(()) };
+        let ours = self.id()?;
+        if *theirs == ours {
+            return Ok(());
+        }
+        let message = format!(
+            "this belongs to the embedded runtime {}, and the state folder {} is the runtime {}, which knows nothing of it; \
+             a host's name must mean the same runtime for everybody who shares the database: give each machine and each \
+             state folder a host with a name of its own, or settle the job by `longshore jobs settle --lost` where that \
+             runtime is gone",
+            theirs.short(),
+            self.0.display(),
+            ours.short()
         );
         Err(Error::new(ErrorKind::Unavailable, message))
     }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! version            the version of all that is below
+//! id                 which runtime this is, made at the first use
 //! images/            the image store
 //! program            where supervisors see their own program
 //! executions/TOKEN/
@@ -19,6 +20,7 @@
 mod boot;
 mod folder;
 mod home;
+mod identity;
 mod lock;
 mod record;
 
@@ -26,6 +28,7 @@ pub(crate) use boot::boot_id;
 use boot::{is_zombie, process_start};
 pub(crate) use folder::{Folder, Stage};
 pub(crate) use home::Home;
+pub(crate) use identity::RuntimeId;
 pub(crate) use lock::Lock;
 pub(crate) use record::{
     Ended, Exit, Launched, LogEnd, Process, Started, StopWish, Used, read, write_new, write_new_synced, write_over,

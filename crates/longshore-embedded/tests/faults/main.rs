@@ -9,6 +9,7 @@ mod disks;
 mod launches;
 mod programs;
 mod races;
+mod runtimes;
 #[path = "../support/slow_network.rs"]
 mod slow_network;
 #[path = "../support/small_disk.rs"]
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         ("supervisors", || Box::pin(async { bench::missing() }), supervisors::TESTS),
         ("races", || Box::pin(async { bench::missing() }), races::TESTS),
         ("state", || Box::pin(async { bench::missing() }), state::TESTS),
+        ("runtimes", || Box::pin(async { bench::missing() }), runtimes::TESTS),
         ("disks", || Box::pin(async { bench::missing() }), disks::TESTS),
         ("programs", || Box::pin(async { bench::missing() }), programs::TESTS),
     ])
