@@ -383,10 +383,11 @@ async fn live(store: Arc<dyn JobStore>, session: SessionId, clock: Arc<StoreCloc
 async fn wanted(store: &dyn JobStore, session: SessionId) -> Option<JobRecord> {
     let mut news = store.news().await.ok()?;
     while let Some(news) = news.next().await {
-        if news.interventions
-            && let Ok(jobs) = store.interventions(session).await
-            && let Some(job) = jobs.into_iter().next()
-        {
+        if !news.interventions {
+            continue;
+        }
+        // Where the answer is lost, the news are heard anew, for nobody tells them twice.
+        if let Some(job) = store.interventions(session).await.ok()?.into_iter().next() {
             return Some(job);
         }
     }
