@@ -28,6 +28,8 @@ use std::{
 use tokio::sync::OnceCell;
 
 use crate::{
+    contact::Contact,
+    identity::{EngineId, LastSeen},
     mapping::{
         answers::{Container, Event, Listed, Processes},
         errors,
@@ -55,6 +57,8 @@ pub(crate) struct Engine {
     http: Client<Connector, Body>,
     docker: OnceCell<Docker>,
     podman: AtomicBool,
+    pub(crate) contact: Arc<Contact>,
+    pub(crate) last_seen: LastSeen,
 }
 
 impl fmt::Debug for Engine {
@@ -65,8 +69,11 @@ impl fmt::Debug for Engine {
 
 impl Engine {
     pub(crate) fn new(endpoint: Endpoint) -> Self {
-        let http = Client::builder(TokioExecutor::new()).build(Connector(endpoint.clone()));
-        Self { endpoint, http, docker: OnceCell::new(), podman: AtomicBool::new(false) }
+        let contact = Arc::new(Contact::default());
+        let connector = Connector { endpoint: endpoint.clone(), contact: contact.clone() };
+        let http = Client::builder(TokioExecutor::new()).build(connector);
+        let (docker, podman, last_seen) = (OnceCell::new(), AtomicBool::new(false), LastSeen::default());
+        Self { endpoint, http, docker, podman, contact, last_seen }
     }
 
     /// Where it answers, for people.
@@ -111,8 +118,12 @@ impl Engine {
         self.docker().await?.version().await.map_err(|error| self.error("version", error))
     }
 
+    /// What the engine says of itself; who it is, is remembered.
     pub(crate) async fn info(&self) -> Result<SystemInfo> {
-        self.docker().await?.info().await.map_err(|error| self.error("info", error))
+        let losses = self.contact.losses();
+        let info = self.ask("info", Method::GET, "/info", (), Bytes::new()).await?;
+        self.last_seen.note(EngineId::of(&info, self.is_podman()), losses);
+        Ok(info)
     }
 
     /// Creates a container and returns its id. Sent by ourselves: bollard writes request bodies to the debug

@@ -66,6 +66,7 @@ impl Execution {
             name,
             cap: metadata.log_cap,
             driver: metadata.log_driver.clone(),
+            launched_on: metadata.engine.clone(),
             clock: clock.clone(),
             started: (known != Known::Nothing).into(),
             following,

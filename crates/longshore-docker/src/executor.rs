@@ -23,7 +23,9 @@ use crate::{
     config::DockerConfig,
     events::Events,
     execution::{Execution, Known, file_name},
-    health, image,
+    health,
+    identity::{self, EngineId},
+    image,
     launch::Launch,
     locks::TokenLocks,
     logs::{is_attended, remove_files},
@@ -91,8 +93,22 @@ impl DockerExecutor {
         })
     }
 
-    fn check(&self, handle: &ExecutionHandle) -> Result<()> {
-        handle.check_owner(&self.executor_type, &self.host, HANDLE_VERSION)
+    async fn check(&self, handle: &ExecutionHandle) -> Result<()> {
+        handle.check_owner(&self.executor_type, &self.host, HANDLE_VERSION)?;
+        self.engine.recognize(self.launched_on(handle).as_ref()).await
+    }
+
+    /// The engine that has the execution, where the handle says so.
+    fn launched_on(&self, handle: &ExecutionHandle) -> Option<EngineId> {
+        self.metadata(handle).engine
+    }
+
+    /// That an engine has no such container is an answer only of the engine that the execution is on.
+    async fn confirmed(&self, handle: &ExecutionHandle, error: Error) -> Error {
+        if error.kind() != ErrorKind::NotFound {
+            return error;
+        }
+        self.engine.confirm(self.launched_on(handle).as_ref()).await.err().unwrap_or(error)
     }
 
     fn launch<'a>(&'a self, request: &'a LaunchRequest) -> Launch<'a> {
@@ -108,8 +124,10 @@ impl DockerExecutor {
     async fn container(&self, handle: &ExecutionHandle) -> Result<Option<Container>> {
         match self.engine.inspect(&handle.external_execution_id).await {
             Ok(container) => Ok(Some(container)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+            Err(error) => match self.confirmed(handle, error).await {
+                error if error.kind() == ErrorKind::NotFound => Ok(None),
+                error => Err(error),
+            },
         }
     }
 
@@ -135,6 +153,7 @@ impl DockerExecutor {
         let defaults = || Metadata {
             log_cap: self.config.log_cap,
             log_driver: self.config.log_driver.clone().unwrap_or_else(|| "local".to_owned()),
+            engine: None,
         };
         serde_json::from_value(handle.executor_metadata.clone()).unwrap_or_else(|_| defaults())
     }
@@ -211,9 +230,14 @@ impl DockerExecutor {
     }
 
     /// The status by a list of all containers, which tells of those that run; any other is looked at.
-    async fn status_in(&self, listed: &HashMap<&str, &Listed>, handle: &ExecutionHandle) -> Result<ExecutionStatus> {
-        self.check(handle)?;
-        let Some(summary) = listed.get(handle.external_execution_id.as_str()) else {
+    async fn status_in(&self, list: &List<'_>, handle: &ExecutionHandle) -> Result<ExecutionStatus> {
+        handle.check_owner(&self.executor_type, &self.host, HANDLE_VERSION)?;
+        if let Some(theirs) = self.in_question(&list.containers, handle) {
+            let Some(now) = &list.engine else { return self.check_status(handle).await };
+            let now = now.as_ref().map_err(Error::repeated)?;
+            identity::compare(&theirs, now.as_ref(), &self.engine.address())?;
+        }
+        let Some(summary) = list.containers.get(handle.external_execution_id.as_str()) else {
             return Ok(ExecutionStatus::NotFound);
         };
         match listed_status(summary) {
@@ -222,11 +246,34 @@ impl DockerExecutor {
         }
     }
 
+    /// Asks once who has answered, where one of the handles is not in the list, or is of another engine than the last.
+    async fn answering(
+        &self,
+        containers: &HashMap<&str, &Listed>,
+        handles: &[ExecutionHandle],
+    ) -> Option<Result<Option<EngineId>>> {
+        let is_open = handles.iter().any(|handle| self.in_question(containers, handle).is_some());
+        if is_open { Some(self.engine.id_now().await) } else { None }
+    }
+
+    /// The engine of a handle, where it must be compared with the one that has listed the containers.
+    fn in_question(&self, containers: &HashMap<&str, &Listed>, handle: &ExecutionHandle) -> Option<EngineId> {
+        let is_listed = containers.contains_key(handle.external_execution_id.as_str());
+        self.launched_on(handle).filter(|engine| !is_listed || !self.engine.was_last(Some(engine)))
+    }
+
     fn not_found(handle: &ExecutionHandle, operation: &'static str) -> Error {
         Error::new(ErrorKind::NotFound, "the engine has no such container")
             .with_operation(operation)
             .with_context("container", &handle.external_execution_id)
     }
+}
+
+/// All containers at one time.
+struct List<'a> {
+    containers: HashMap<&'a str, &'a Listed>,
+    /// Whose they are, where that had to be asked.
+    engine: Option<Result<Option<EngineId>>>,
 }
 
 fn capabilities(config: &DockerConfig) -> Capabilities {
@@ -298,7 +345,8 @@ impl ContainerExecutor for DockerExecutor {
     async fn discover(&self) -> Result<Arc<HostFacts>> {
         let version = self.engine.version().await?;
         let info = self.engine.info().await?;
-        let found = Arc::new(facts::from_engine(&info, &version, self.context.clock.now()));
+        let found =
+            Arc::new(facts::from_engine(&info, &version, self.engine.last_id().as_ref(), self.context.clock.now()));
         *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = Some(found.clone());
         Ok(found)
     }
@@ -308,7 +356,7 @@ impl ContainerExecutor for DockerExecutor {
             Error::new(ErrorKind::Unavailable, "nothing has been discovered of this host yet; discover first")
                 .with_operation("plan")
         })?;
-        plan::plan(job, self, &self.config, &self.allow, &facts)
+        plan::plan(job, self, &self.config, &self.allow, &facts, self.engine.last_id())
     }
 
     async fn prepare(&self, request: &LaunchRequest, progress: Progress) -> Result<()> {
@@ -329,7 +377,7 @@ impl ContainerExecutor for DockerExecutor {
     }
 
     async fn check_status(&self, handle: &ExecutionHandle) -> Result<ExecutionStatus> {
-        self.check(handle)?;
+        self.check(handle).await?;
         let Some(container) = self.container(handle).await? else { return Ok(ExecutionStatus::NotFound) };
         self.wake(&container).await;
         self.status(handle, &container).await
@@ -345,24 +393,30 @@ impl ContainerExecutor for DockerExecutor {
             Ok(listed) => listed,
             Err(error) => return handles.iter().map(|_| Err(error.repeated())).collect(),
         };
-        let listed: HashMap<&str, &Listed> = listed.iter().map(|summary| (summary.id.as_str(), summary)).collect();
+        let containers: HashMap<&str, &Listed> = listed.iter().map(|summary| (summary.id.as_str(), summary)).collect();
+        // After the list, for it decides what is not in it.
+        let engine = self.answering(&containers, handles).await;
+        let list = List { containers, engine };
         let mut answers = Vec::with_capacity(handles.len());
         for few in handles.chunks(FEW) {
-            answers.extend(join_all(few.iter().map(|handle| self.status_in(&listed, handle))).await);
+            answers.extend(join_all(few.iter().map(|handle| self.status_in(&list, handle))).await);
         }
         answers
     }
 
     async fn stop_job(&self, handle: &ExecutionHandle, stop: &StopRequest) -> Result<Termination> {
-        self.check(handle)?;
+        self.check(handle).await?;
         let id = &handle.external_execution_id;
         let stopped = stop::stop(&self.engine, id, &self.notes(handle), stop, self.context.clock.as_ref()).await;
-        let container = stopped.map_err(|error| error.with_operation("stop_job"))?;
+        let container = match stopped {
+            Ok(container) => container,
+            Err(error) => return Err(self.confirmed(handle, error).await.with_operation("stop_job")),
+        };
         self.termination(handle, &container).await.map_err(|error| error.with_operation("stop_job"))
     }
 
     async fn get_logs(&self, handle: &ExecutionHandle, query: &LogQuery) -> Result<LogPage> {
-        self.check(handle)?;
+        self.check(handle).await?;
         let page = self.execution(handle).logs.page(query).await;
         if page.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
             self.forget(handle);
@@ -371,7 +425,7 @@ impl ContainerExecutor for DockerExecutor {
     }
 
     async fn harvest_job(&self, handle: &ExecutionHandle) -> Result<Harvest> {
-        self.check(handle)?;
+        self.check(handle).await?;
         let container = self.container(handle).await?.ok_or_else(|| Self::not_found(handle, "harvest_job"))?;
         if state::live_status(&container).is_some() {
             let message = "the container still runs; wait for its end or stop it first";
@@ -386,12 +440,14 @@ impl ContainerExecutor for DockerExecutor {
     }
 
     async fn cleanup(&self, handle: &ExecutionHandle) -> Result<()> {
-        self.check(handle)?;
+        self.check(handle).await?;
         match self.engine.remove(&handle.external_execution_id).await {
             Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) if error.kind() == ErrorKind::Conflict => return self.refused_cleanup(handle, error).await,
-            Err(error) => return Err(error.with_operation("cleanup")),
+            Err(error) => match self.confirmed(handle, error).await {
+                error if error.kind() == ErrorKind::NotFound => {}
+                error => return Err(error.with_operation("cleanup")),
+            },
         }
         self.forget(handle);
         Ok(())

@@ -56,15 +56,26 @@ impl Launch<'_> {
     pub(crate) async fn run(&self) -> Result<Launched> {
         let template = &self.request.plan.template;
         let frozen = self.frozen()?;
-        let metadata = Metadata { log_cap: log_cap(self.request)?, log_driver: frozen.log_driver.clone() };
+        let metadata = Metadata {
+            log_cap: log_cap(self.request)?,
+            log_driver: frozen.log_driver.clone(),
+            engine: frozen.engine.clone(),
+        };
         let variables = secret_files::variables(template, self.secrets).await?;
         let body = create::body(self.request, &frozen, &metadata, variables);
         let platform = template.platform.as_ref().map(ToString::to_string);
         let began = self.clock.now();
+        let mut was_taken = false;
         loop {
+            let unsent = |error: Error| if was_taken { error.with_advice(Advice::LookUpFirst) } else { error };
+            self.engine.recognize_again(frozen.engine.as_ref()).await.map_err(unsent)?;
             self.request.check_deadline(self.clock)?;
             match self.engine.create(&self.name(), platform.as_deref(), &body).await {
                 Ok(id) => {
+                    // A container that was made where nobody will look for it is not started.
+                    if let Err(other) = self.engine.recognize_again(frozen.engine.as_ref()).await {
+                        return Err(self.give_up(&id, other).await);
+                    }
                     let just_started = self.start(&id).await?;
                     return Ok(Launched { handle: self.new_handle(&id, metadata), just_started });
                 }
@@ -75,7 +86,10 @@ impl Launch<'_> {
                     None if since(self.clock.now(), began) >= CREATOR_WINDOW => {
                         return Err(vanished().with_source(conflict));
                     }
-                    None => self.clock.sleep(LOOK).await,
+                    None => {
+                        was_taken = true;
+                        self.clock.sleep(LOOK).await;
+                    }
                 },
             }
         }
@@ -92,7 +106,10 @@ impl Launch<'_> {
     /// the engine has lived since: only a start that is sent before the deadline could still change that, and a second
     /// launch finds the same name.
     pub(crate) async fn find(&self) -> Result<LaunchSearch> {
-        let Some(container) = self.inspect().await? else { return Ok(LaunchSearch::Absent) };
+        let container = self.inspect().await?;
+        // After the look: nothing follows from what another engine has or has not.
+        self.engine.confirm(self.frozen()?.engine.as_ref()).await?;
+        let Some(container) = container else { return Ok(LaunchSearch::Absent) };
         let handle = self.handle(&container)?;
         match state::stage(&container) {
             Stage::Created { failed_start } => {

@@ -2,11 +2,13 @@
 
 mod client;
 mod config;
+mod contact;
 mod credentials;
 mod events;
 mod execution;
 mod executor;
 mod health;
+mod identity;
 mod image;
 mod launch;
 mod locks;

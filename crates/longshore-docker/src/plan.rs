@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::{
     config::{DockerConfig, DockerOptions},
+    identity::EngineId,
     mapping::{
         create::Frozen,
         facts::{DEFAULT_LOG_DRIVER, EXACT_LOG_DRIVERS, LIMITS, LOG_DRIVERS, RUNTIMES, detail_has, keeps_every_byte},
@@ -24,6 +25,7 @@ pub(crate) fn plan(
     config: &DockerConfig,
     allow: &Allow,
     facts: &HostFacts,
+    engine: Option<EngineId>,
 ) -> Result<Plan> {
     let template = job.template();
     let options = DockerOptions::from_value(template.executor_options.get(executor.executor_type()))
@@ -31,7 +33,7 @@ pub(crate) fn plan(
     allow.check(template)?;
     refuse_unallowed(&options, allow)?;
     refuse_impossible(template, &options, facts)?;
-    let frozen = Frozen { log_driver: log_driver(config, facts), pids_limit: config.pids_limit, options };
+    let frozen = Frozen { log_driver: log_driver(config, facts), pids_limit: config.pids_limit, options, engine };
     let settings = serde_json::to_value(&frozen)
         .map_err(|error| Error::new(ErrorKind::Unexpected, "the host's settings can't be stored").with_source(error))?;
     let mut plan = Plan::granting(job, executor, HostSettings::new(Frozen::VERSION, settings));

@@ -32,7 +32,10 @@ use tokio_rustls::{
     },
 };
 
-use crate::config::{DockerConfig, TlsFiles};
+use crate::{
+    config::{DockerConfig, TlsFiles},
+    contact::{Contact, Watched},
+};
 
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 
@@ -118,7 +121,7 @@ impl Endpoint {
         Ok(Self::Tls { host, port, name, config: Arc::new(config) })
     }
 
-    async fn connect(self) -> io::Result<Stream> {
+    async fn connect(self, contact: Arc<Contact>) -> io::Result<Stream> {
         let stream: Box<dyn Duplex> = match self {
             Self::Unix(path) => Box::new(UnixStream::connect(path).await?),
             Self::Tcp { host, port } => Box::new(tcp(&host, port).await?),
@@ -126,7 +129,7 @@ impl Endpoint {
                 Box::new(TlsConnector::from(config).connect(name, tcp(&host, port).await?).await?)
             }
         };
-        Ok(Stream(TokioIo::new(stream)))
+        Ok(Stream(TokioIo::new(Watched::new(stream, contact))))
     }
 }
 
@@ -165,7 +168,10 @@ fn is_loopback(host: &str) -> bool {
 
 /// Connects hyper's client to one endpoint, whatever the request's own address says.
 #[derive(Debug, Clone)]
-pub(crate) struct Connector(pub(crate) Endpoint);
+pub(crate) struct Connector {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) contact: Arc<Contact>,
+}
 
 impl tower_service::Service<Uri> for Connector {
     type Response = Stream;
@@ -177,7 +183,7 @@ impl tower_service::Service<Uri> for Connector {
     }
 
     fn call(&mut self, _: Uri) -> Self::Future {
-        Box::pin(self.0.clone().connect())
+        Box::pin(self.endpoint.clone().connect(self.contact.clone()))
     }
 }
 
@@ -185,7 +191,7 @@ trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 /// A connection to the engine, of whatever kind.
-pub(crate) struct Stream(TokioIo<Box<dyn Duplex>>);
+pub(crate) struct Stream(TokioIo<Watched<Box<dyn Duplex>>>);
 
 impl Connection for Stream {
     fn connected(&self) -> Connected {

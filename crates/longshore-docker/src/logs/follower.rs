@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     client::{LogsQuery, SharedEngine},
+    identity::EngineId,
     mapping::{
         facts::keeps_every_byte,
         state::{self, Stage},
@@ -82,6 +83,8 @@ pub(crate) struct Follower {
     pub(crate) name: String,
     pub(crate) cap: ByteSize,
     pub(crate) driver: String,
+    /// The engine that has the container, where that is known.
+    pub(crate) launched_on: Option<EngineId>,
     pub(crate) clock: Arc<dyn Clock>,
     /// True once the container is known to have been started.
     pub(crate) started: AtomicBool,
@@ -116,7 +119,12 @@ impl Follower {
                     self.clock.sleep(after).await;
                     continue;
                 }
-                Err(error) if error.kind() == ErrorKind::NotFound => return self.end(Self::gone(&spill)),
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    match self.engine.confirm(self.launched_on.as_ref()).await {
+                        Ok(()) => return self.end(Self::gone(&spill)),
+                        Err(other) => self.trouble(other.chain()),
+                    }
+                }
                 Err(error) => self.trouble(error.chain()),
             }
             if spill.extent() != before {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 use super::labels::{self, Metadata};
-use crate::config::DockerOptions;
+use crate::{config::DockerOptions, identity::EngineId};
 
 /// The host's settings that a plan freezes, so that a launch is the same whenever it is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,9 @@ pub(crate) struct Frozen {
     pub(crate) log_driver: String,
     pub(crate) pids_limit: u32,
     pub(crate) options: DockerOptions,
+    /// The engine that it is for; absent in older plans, and for an engine that has no id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) engine: Option<EngineId>,
 }
 
 impl Frozen {
@@ -222,5 +225,21 @@ fn gpus(gpu: &GpuRequest) -> DeviceRequest {
         count: Some(i64::from(gpu.count.get())),
         capabilities: Some(vec![vec!["gpu".to_owned()]]),
         ..DeviceRequest::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_older_plans_name_no_engine() {
+        let older = serde_json::json!({ "log_driver": "local", "pids_limit": 4096, "options": { "init": false } });
+        let frozen: Frozen = serde_json::from_value(older.clone()).unwrap();
+        assert_eq!((frozen.engine.clone(), serde_json::to_value(&frozen).unwrap()), (None, older));
+        let engine = Some(EngineId::new("DQOT:IW4T".to_owned()));
+        let settings = serde_json::to_value(Frozen { engine: engine.clone(), ..frozen }).unwrap();
+        assert_eq!(settings["engine"], "DQOT:IW4T");
+        assert_eq!(serde_json::from_value::<Frozen>(settings).unwrap().engine, engine);
     }
 }

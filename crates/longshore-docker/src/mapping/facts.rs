@@ -5,6 +5,8 @@ use jiff::Timestamp;
 use longshore_core::{ByteSize, Cpu, HostFacts, Platform};
 use std::collections::BTreeMap;
 
+use crate::identity::EngineId;
+
 /// Keys of [`HostFacts::details`] that plans look at.
 pub(crate) const LOG_DRIVERS: &str = "log_drivers";
 pub(crate) const DEFAULT_LOG_DRIVER: &str = "default_log_driver";
@@ -12,7 +14,12 @@ pub(crate) const RUNTIMES: &str = "runtimes";
 pub(crate) const LIMITS: &str = "limits";
 
 /// What an engine says about itself.
-pub(crate) fn from_engine(info: &SystemInfo, version: &SystemVersion, now: Timestamp) -> HostFacts {
+pub(crate) fn from_engine(
+    info: &SystemInfo,
+    version: &SystemVersion,
+    id: Option<&EngineId>,
+    now: Timestamp,
+) -> HostFacts {
     let product = version.platform.as_ref().map(|platform| platform.name.clone()).filter(|name| !name.is_empty());
     let component =
         version.components.as_ref().and_then(|components| components.first()).map(|component| component.name.clone());
@@ -29,7 +36,7 @@ pub(crate) fn from_engine(info: &SystemInfo, version: &SystemVersion, now: Times
                 .and_then(|cores| Cpu::from_millis(cores.saturating_mul(1000))),
         )
         .maybe_memory(info.mem_total.and_then(|bytes| u64::try_from(bytes).ok()).and_then(ByteSize::from_bytes))
-        .details(details(info, version))
+        .details(details(info, version, id))
         .build()
 }
 
@@ -39,7 +46,7 @@ fn platform(info: &SystemInfo, version: &SystemVersion) -> Option<Platform> {
     format!("{os}/{architecture}").parse().ok()
 }
 
-fn details(info: &SystemInfo, version: &SystemVersion) -> BTreeMap<String, String> {
+fn details(info: &SystemInfo, version: &SystemVersion, id: Option<&EngineId>) -> BTreeMap<String, String> {
     let drivers = info.plugins.as_ref().and_then(|plugins| plugins.log.clone()).unwrap_or_default();
     let mut runtimes: Vec<String> = info.runtimes.iter().flatten().map(|(name, _)| name.clone()).collect();
     runtimes.sort();
@@ -50,6 +57,7 @@ fn details(info: &SystemInfo, version: &SystemVersion) -> BTreeMap<String, Strin
         (DEFAULT_LOG_DRIVER, info.logging_driver.clone()),
         (RUNTIMES, Some(runtimes.join(","))),
         (LIMITS, Some(limits.join(","))),
+        ("engine_id", id.map(ToString::to_string)),
         ("api_version", version.api_version.clone()),
         ("operating_system", info.operating_system.clone()),
         ("kernel", info.kernel_version.clone()),

@@ -80,7 +80,7 @@ impl Bench {
     }
 
     /// Waits for the end without the proxy, asserts the output and removes the container.
-    async fn ended_with(&self, handle: &ExecutionHandle, output: &str) {
+    pub(crate) async fn ended_with(&self, handle: &ExecutionHandle, output: &str) {
         let owner = OWNER.parse().unwrap();
         let status = longshore_core::wait(self.direct.as_ref(), handle, &owner, &SystemClock).await.unwrap();
         assert_eq!(status.termination().map(|end| end.cause), Some(Cause::Exited { code: 0 }), "{status:?}");

@@ -3,6 +3,7 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod faults;
+mod identities;
 mod launching;
 #[path = "../support/local.rs"]
 mod local;
@@ -25,6 +26,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     suite::main(&[
         ("faults", || Box::pin(async { support::engine_at(&local::socket()).await.map(drop) }), faults::TESTS),
+        ("identities", || Box::pin(async { support::engine_at(&local::socket()).await.map(drop) }), identities::TESTS),
         ("missed", || Box::pin(async { support::engine_at(&local::socket()).await.map(drop) }), missed::TESTS),
         ("pulls", || Box::pin(engine_and_registry()), pulls::TESTS),
         ("tls", || Box::pin(async { support::engine_at(&local::socket()).await.map(drop) }), tls::TESTS),
