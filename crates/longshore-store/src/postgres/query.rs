@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use longshore_core::{JobStatus, Result};
-use sqlx::{Executor, Postgres, QueryBuilder, postgres::PgConnection};
+use sqlx::{Executor, Postgres, QueryBuilder, Row, postgres::PgConnection};
 
 use super::{
     Failure, codec,
@@ -21,7 +21,11 @@ impl Work for Jobs<'_> {
     async fn run(&self, connection: &mut PgConnection) -> Result<Vec<JobRecord>, Failure> {
         // What is looked for decides which index serves.
         connection.execute(OWN_PLANS).await?;
-        let mut sql = self.sql()?;
+        let few = self.few_have_ended(connection).await?;
+        if few {
+            connection.execute(ONE_BY_ONE).await?;
+        }
+        let mut sql = self.sql(few)?;
         let rows = sql.build().persistent(false).fetch_all(connection).await?;
         rows.iter().map(rows::job_record).collect()
     }
@@ -31,21 +35,33 @@ impl Work for Jobs<'_> {
 pub(super) const OWN_PLANS: &str = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = on; \
      SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on";
 
+/// Makes PostgreSQL look up each of the few that are found first, instead of going through all jobs beside them.
+const ONE_BY_ONE: &str = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
+
+/// How many jobs at most are few enough for all of them to be looked at, whichever are asked for.
+const FEW: i64 = 10_000;
+
 impl Jobs<'_> {
-    /// The query: fixed words, and every value bound.
-    fn sql(&self) -> Result<QueryBuilder<Postgres>> {
+    /// Whether only few have ended before the time that is asked for, if one is.
+    async fn few_have_ended(&self, connection: &mut PgConnection) -> Result<bool, Failure> {
+        let Some(before) = self.0.finished_before else { return Ok(false) };
+        let sql = "SELECT count(*) <= $2 FROM (SELECT FROM longshore_job WHERE finished_at < $1 LIMIT $2 + 1) f";
+        let asked = sqlx::query(sql).bind(codec::nanos(before)).bind(FEW).persistent(false);
+        Ok(asked.fetch_one(connection).await?.try_get(0)?)
+    }
+
+    /// The query: fixed words, and every value bound. What few have is looked for by the index of what has ended: by their
+    /// ids, all that came later would have to be passed first.
+    fn sql(&self, few_have_ended: bool) -> Result<QueryBuilder<Postgres>> {
         let query = self.0;
         let mut sql = QueryBuilder::new("");
-        if let Some(before) = query.finished_before {
-            // By the index of what has ended: by their ids, all that came later would have to be passed first.
-            sql.push("WITH finished AS MATERIALIZED (SELECT id FROM longshore_job WHERE finished_at < ");
+        if let Some(before) = query.finished_before.filter(|_| few_have_ended) {
+            sql.push("WITH finished AS MATERIALIZED (SELECT * FROM longshore_job WHERE finished_at < ");
             sql.push_bind(codec::nanos(before)).push(") ");
         }
-        sql.push(concat!(
-            "SELECT ",
-            record_columns!(),
-            " FROM longshore_job j JOIN longshore_submission s ON s.job = j.id WHERE true"
-        ));
+        sql.push(concat!("SELECT ", record_columns!(), " FROM "));
+        sql.push(if few_have_ended { "finished" } else { "longshore_job" });
+        sql.push(" j JOIN longshore_submission s ON s.job = j.id WHERE true");
         if !query.statuses.is_empty() {
             push_statuses(&mut sql, query);
         }
@@ -67,8 +83,8 @@ impl Jobs<'_> {
         if let Some(since) = query.since {
             sql.push(" AND j.submitted_at >= ").push_bind(codec::nanos(since));
         }
-        if query.finished_before.is_some() {
-            sql.push(" AND j.id IN (SELECT id FROM finished)");
+        if let Some(before) = query.finished_before.filter(|_| !few_have_ended) {
+            sql.push(" AND j.finished_at < ").push_bind(codec::nanos(before));
         }
         if let Some(after) = query.after {
             sql.push(" AND j.id < ").push_bind(*after.as_uuid());
