@@ -48,9 +48,8 @@ use submitter::Submitter;
 ///
 /// # Guarantees
 /// - What is answered was committed with `synchronous_commit` on, or with `remote_apply`, whatever the database's default
-///   says. With
-///   `fsync` off at the server, or after a failover to a standby that lagged behind, it may be lost all the same: use
-///   synchronous replication where that matters.
+///   says. With `fsync` off at the server, or after a failover to a standby that lagged behind, it may be lost all the same:
+///   use synchronous replication where that matters.
 /// - A transaction that failed because others were in the way, or because its connection was lost before the commit was sent,
 ///   is done again. When the answer to a commit is lost, that is told as lost contact, and the call may be made again.
 /// - News are sent with the commit of what they tell of. After a time in which they could not be heard everything is said to

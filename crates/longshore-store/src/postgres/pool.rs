@@ -24,8 +24,8 @@ use super::failure;
 /// What every connection is told first.
 ///
 /// A process that was frozen in the middle of a transaction, or is cut off while the server sends it something, must not keep
-/// others waiting for long. Plans are those of many
-/// rows from the start, because a plan that was made while the tables were empty would be kept while they fill.
+/// others waiting for long. Plans are those of many rows from the start, because a plan that was made while the tables were
+/// empty would be kept while they fill.
 const MANNERS: &str = "
     SET idle_in_transaction_session_timeout = '10s';
     SET lock_timeout = '10s';
