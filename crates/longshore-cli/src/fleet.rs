@@ -13,7 +13,9 @@ use crate::{
     choice::{DOCKER, EMBEDDED},
     commands::{notice, own_variable},
     configuration::{self, unusable},
-    host, routing,
+    host,
+    machine::Machine,
+    routing,
 };
 
 /// The hosts, and what finds places on them.
@@ -28,14 +30,14 @@ impl Fleet {
     ///
     /// # Errors
     /// `Invalid` with everything that is wrong with the configuration.
-    pub(crate) async fn open(args: &ConfigurationArgs) -> Result<Self> {
+    pub(crate) async fn open(args: &ConfigurationArgs, machine: &Machine) -> Result<Self> {
         let loader = configuration::loader();
         let context = routing::context();
         let Some(path) = configuration::path(args)? else {
-            let hosts = usual(loader.registry(), &context)?;
+            let hosts = usual(loader.registry(), &context, machine)?;
             return Ok(Self { router: Arc::new(Router::new(table(hosts)?)), live: None });
         };
-        let beside = beside(loader.registry(), &context)?;
+        let beside = beside(loader.registry(), &context, machine)?;
         let registry = longshore::registry();
         let clock = Arc::clone(&context.clock);
         let build = move |host: &ExecutionHost| routing::executor(host, &registry, &context);
@@ -92,18 +94,18 @@ fn table(hosts: Vec<RoutedHost>) -> Result<RoutingTable> {
 }
 
 /// The hosts that `run` uses without a configuration.
-fn usual(registry: &ExecutorRegistry, context: &ExecutorContext) -> Result<Vec<RoutedHost>> {
+fn usual(registry: &ExecutorRegistry, context: &ExecutorContext, machine: &Machine) -> Result<Vec<RoutedHost>> {
     let kinds = [DOCKER, EMBEDDED].into_iter().filter(|kind| host::has(registry, kind));
-    kinds.map(|kind| routed(host::unconfigured(kind, &own_variable)?, registry, context)).collect()
+    kinds.map(|kind| routed(host::unconfigured(kind, &own_variable, machine)?, registry, context)).collect()
 }
 
 /// The same beside those of a configuration: no rule sends jobs there, and jobs of `run` that are there can be taken over.
-fn beside(registry: &ExecutorRegistry, context: &ExecutorContext) -> Result<Vec<RoutedHost>> {
+fn beside(registry: &ExecutorRegistry, context: &ExecutorContext, machine: &Machine) -> Result<Vec<RoutedHost>> {
     let by_name = |mut host: RoutedHost| {
         host.host.weight = 0;
         host
     };
-    Ok(usual(registry, context)?.into_iter().map(by_name).collect())
+    Ok(usual(registry, context, machine)?.into_iter().map(by_name).collect())
 }
 
 fn routed(host: ExecutionHost, registry: &ExecutorRegistry, context: &ExecutorContext) -> Result<RoutedHost> {

@@ -13,6 +13,7 @@ use crate::{
     args::PlaceArgs,
     choice::DOCKER,
     job::Lookup,
+    machine::Machine,
     reader::Reader,
     settings::{Source, merge},
 };
@@ -29,6 +30,7 @@ pub(crate) fn typed(
     image: Option<&ImageSource>,
     registry: &ExecutorRegistry,
     lookup: &Lookup<'_>,
+    machine: &Machine,
 ) -> Result<ExecutionHost> {
     let kind = reader.one("--executor", Some(kind));
     let kind: ExecutorType = kind.map_or_else(|| ExecutorType::new("unknown"), Ok)?;
@@ -36,7 +38,7 @@ pub(crate) fn typed(
     let config = config(reader, args, &kind, known);
     let mut allow = allow(reader, args)?;
     allow.image_folders.extend(image.and_then(ImageSource::local).map(|local| PathBuf::from(local.path())));
-    let name = name(&kind, &config, lookup)?;
+    let name = name(&kind, &config, lookup, machine)?;
     Ok(ExecutionHost::builder().name(name).executor_type(kind).executor_config(config).allow(allow).build())
 }
 
@@ -44,9 +46,9 @@ pub(crate) fn typed(
 ///
 /// # Errors
 /// None, as long as the kind's name may be a host's.
-pub(crate) fn unconfigured(kind: &str, lookup: &Lookup<'_>) -> Result<ExecutionHost> {
+pub(crate) fn unconfigured(kind: &str, lookup: &Lookup<'_>, machine: &Machine) -> Result<ExecutionHost> {
     let kind = ExecutorType::new(kind)?;
-    let name = name(&kind, &Value::Null, lookup)?;
+    let name = name(&kind, &Value::Null, lookup, machine)?;
     Ok(ExecutionHost::builder().name(name).executor_type(kind).build())
 }
 
@@ -54,10 +56,15 @@ pub(crate) fn unconfigured(kind: &str, lookup: &Lookup<'_>) -> Result<ExecutionH
 ///
 /// # Errors
 /// None, as long as the kind's name may be a host's.
-pub(crate) fn beside(host: &ExecutionHost, kind: &str) -> Result<ExecutionHost> {
-    let kind = ExecutorType::new(kind)?;
-    let name = HostName::new(kind.as_str())?;
-    Ok(ExecutionHost::builder().name(name).executor_type(kind).allow(host.allow.clone()).build())
+pub(crate) fn beside(
+    host: &ExecutionHost,
+    kind: &str,
+    lookup: &Lookup<'_>,
+    machine: &Machine,
+) -> Result<ExecutionHost> {
+    let mut other = unconfigured(kind, lookup, machine)?;
+    other.allow.clone_from(&host.allow);
+    Ok(other)
 }
 
 /// Where an engine usually is.
@@ -65,15 +72,18 @@ const USUAL_ENGINES: [&str; 2] = ["unix:///var/run/docker.sock", "unix:///run/do
 
 /// The kind's name, and where something else is meant than by that alone, with a mark of what: whoever goes on with a
 /// recorded job must never ask another engine about it and take its answer for the truth.
-fn name(kind: &ExecutorType, config: &Value, lookup: &Lookup<'_>) -> Result<HostName> {
+fn name(kind: &ExecutorType, config: &Value, lookup: &Lookup<'_>, machine: &Machine) -> Result<HostName> {
     let has_address = config.get("host").is_some();
     let engine = || lookup("DOCKER_HOST").and_then(|value| value.into_string().ok());
     let engine = if kind.as_str() == DOCKER && !has_address { engine() } else { None };
     let engine = engine.filter(|engine| !engine.is_empty() && !USUAL_ENGINES.contains(&engine.as_str()));
-    if config.is_null() && engine.is_none() {
+    let address = config.get("host").and_then(Value::as_str).or(engine.as_deref());
+    let machine = machine.mark(kind.as_str(), address, lookup);
+    if config.is_null() && engine.is_none() && machine.is_none() {
         return Ok(HostName::new(kind.as_str())?);
     }
-    let mark = Sha256::digest(format!("{config}\n{}", engine.unwrap_or_default()));
+    let machine = machine.map(|machine| format!("\n{machine}")).unwrap_or_default();
+    let mark = Sha256::digest(format!("{config}\n{}{machine}", engine.unwrap_or_default()));
     let mark: String = mark.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     Ok(HostName::new(format!("{kind}-{mark}"))?)
 }
@@ -213,7 +223,7 @@ mod tests {
     fn placed(args: &PlaceArgs) -> Result<(ExecutionHost, Sections)> {
         let mut reader = Reader::default();
         let kind = args.executor.as_deref().unwrap();
-        let host = typed(&mut reader, args, kind, None, &registry(), &|_| None)?;
+        let host = typed(&mut reader, args, kind, None, &registry(), &|_| None, &Machine::default())?;
         let options = options(&mut reader, &args.executor_option, &registry(), Some(&host.executor_type));
         reader.finish().map(|_| (host, options))
     }
@@ -270,10 +280,12 @@ mod tests {
         let mut args = args("kind", &["init=true"], &[]);
         args.allow = vec![r#"image_folders=["/srv"]"#.to_owned()];
         let image: ImageSource = "oci:/layouts/tool:1".parse().unwrap();
-        let host = typed(&mut Reader::default(), &args, "kind", Some(&image), &registry(), &|_| None).unwrap();
+        let host =
+            typed(&mut Reader::default(), &args, "kind", Some(&image), &registry(), &|_| None, &Machine::default())
+                .unwrap();
         let folders = |host: &ExecutionHost| host.allow.image_folders.iter().cloned().collect::<Vec<_>>();
         assert_eq!(folders(&host), [PathBuf::from("/layouts/tool"), PathBuf::from("/srv")]);
-        let other = beside(&host, "bare").unwrap();
+        let other = beside(&host, "bare", &|_| None, &Machine::default()).unwrap();
         assert_eq!((other.name.as_str(), other.executor_type.as_str()), ("bare", "bare"));
         assert_eq!((folders(&other), other.executor_config), (folders(&host), Value::Null));
     }
@@ -320,7 +332,7 @@ mod tests {
     fn another_engine_has_another_name() {
         let name = |kind: &str, config: Value, engine: &str| {
             let lookup = |_: &str| Some(OsString::from(engine));
-            super::name(&kind.parse().unwrap(), &config, &lookup).unwrap().to_string()
+            super::name(&kind.parse().unwrap(), &config, &lookup, &Machine::default()).unwrap().to_string()
         };
         for engine in ["", "unix:///var/run/docker.sock", "unix:///run/docker.sock"] {
             assert_eq!(name("docker", Value::Null, engine), "docker");
@@ -337,6 +349,29 @@ mod tests {
             assert!(name.contains('-') && !names[..at].contains(name), "{names:?}");
         }
         assert_eq!(names[3], name("docker", json!({"host": "unix:///b"}), "unix:///c"));
+    }
+
+    #[test]
+    fn machines_that_share_a_database_have_names_of_their_own() {
+        let name = |machine: &str, kind: &str, engine: &str, state: &str| {
+            let lookup = |name: &str| Some(OsString::from(if name == "DOCKER_HOST" { engine } else { state }));
+            super::name(&kind.parse().unwrap(), &Value::Null, &lookup, &Machine::called(machine)).unwrap()
+        };
+        let names = [
+            name("a", "docker", "", "/s"),
+            name("b", "docker", "", "/s"),
+            name("a", "docker", "unix:///a", "/s"),
+            name("b", "docker", "unix:///a", "/s"),
+            name("a", "embedded", "", "/s"),
+            name("b", "embedded", "", "/s"),
+            name("a", "embedded", "", "/t"),
+        ];
+        for (at, name) in names.iter().enumerate() {
+            assert!(name.as_str().contains('-') && !names[..at].contains(name), "{names:?}");
+        }
+        assert_eq!(names[0], name("a", "docker", "unix:///run/docker.sock", "/t"), "the same engine");
+        assert_eq!(name("a", "docker", "tcp://engine:2376", "/s"), name("b", "docker", "tcp://engine:2376", "/s"));
+        assert_eq!(name("a", "mock", "", "/s").as_str(), "mock");
     }
 
     #[test]

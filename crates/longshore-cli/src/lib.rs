@@ -19,6 +19,7 @@ mod image;
 mod job;
 mod job_id;
 mod logging;
+mod machine;
 mod output;
 mod place;
 mod progress;

@@ -11,8 +11,10 @@ use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use crate::{
     choice::{Choice, EMBEDDED},
+    commands::own_variable,
     console::Console,
     host::beside,
+    machine::Machine,
     routing::{self, Routing},
     signals::Asked,
 };
@@ -69,12 +71,13 @@ impl Place {
         host: ExecutionHost,
         registry: &ExecutorRegistry,
         context: &ExecutorContext,
+        machine: &Machine,
     ) -> Result<Self> {
         let clock = Arc::clone(&context.clock);
         match choice {
             Choice::Only(_, why) => Ok(Self::Typed { host: Chosen::new(host, registry, context)?, why, clock }),
             Choice::EngineOrEmbedded => {
-                let embedded = Chosen::new(beside(&host, EMBEDDED)?, registry, context)?;
+                let embedded = Chosen::new(beside(&host, EMBEDDED, &own_variable, machine)?, registry, context)?;
                 Ok(Self::EngineOrEmbedded { engine: Chosen::new(host, registry, context)?, embedded, clock })
             }
         }

@@ -12,6 +12,10 @@ use crate::help;
 ///
 /// The hosts are those of the configuration, which takes effect anew when its file changes; without one they are this
 /// machine's Docker Engine and, where none answers, the embedded executor.
+///
+/// On a shared PostgreSQL a host's name means the same place for every dispatcher: hosts of a configuration that are a
+/// machine's own engine need a name of their own on each machine, as this machine's unconfigured ones have there
+/// (`docker-1a2b3c4d`).
 #[derive(Args)]
 #[command(after_help = help::DISPATCH)]
 pub(crate) struct DispatchArgs {

@@ -13,6 +13,7 @@ use crate::{
     args::CleanupArgs,
     database::Database,
     fleet::Fleet,
+    machine::Machine,
     text::{clean, json_line},
     values,
 };
@@ -105,7 +106,7 @@ async fn jobs(database: &Database, age: Duration, result: &mut CleanupResult) ->
 /// Removes what lies on hosts and among the logs and belongs to no job that is kept.
 async fn orphans(args: &CleanupArgs, database: &Database, age: Duration, result: &mut CleanupResult) -> Result<()> {
     let owner = database.owner(args.owner.as_deref()).await?;
-    let fleet = Fleet::open(&args.configuration).await?;
+    let fleet = Fleet::open(&args.configuration, &Machine::sharing(&database.address)).await?;
     let snapshot = fleet.router.snapshot();
     for host in snapshot.table().hosts() {
         let swept = sweep(database.store.as_ref(), host.executor.as_ref(), &owner, age, result).await;

@@ -12,6 +12,7 @@ use crate::{
     database::{self, Database},
     exit,
     fleet::Fleet,
+    machine::Machine,
     signals::Signals,
     values,
 };
@@ -31,7 +32,7 @@ pub(crate) async fn dispatch(args: &DispatchArgs) -> Result<u8> {
     }
     let database = Database::open(&args.store).await?;
     let owner = database.owner(args.owner.as_deref()).await?;
-    let fleet = Fleet::open(&args.configuration).await?;
+    let fleet = Fleet::open(&args.configuration, &Machine::sharing(&database.address)).await?;
     args.metrics.map(tell_figures).transpose()?;
     let settings = Settings::builder()
         .owner(owner.clone())

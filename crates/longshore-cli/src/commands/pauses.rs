@@ -6,11 +6,14 @@ use longshore::{Error, ErrorKind, HostName, Result, suggestion};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{notice, print};
+use super::{notice, own_variable, print};
 use crate::{
-    args::{ConfigurationArgs, PauseArgs, StoreArgs},
+    args::{PauseArgs, StoreArgs},
+    choice::{DOCKER, EMBEDDED},
     configuration,
-    database::Database,
+    database::{Address, Database},
+    host,
+    machine::Machine,
     reader::Reader,
     text::{clean, json_line},
 };
@@ -114,9 +117,9 @@ fn hosts(args: &PauseArgs) -> Result<Vec<Option<HostName>>> {
     let mut reader = Reader::default();
     let names: Vec<HostName> = reader.each("NAME", &args.names, str::parse);
     reader.finish()?;
-    let known = known(&args.configuration)?;
+    let known = known(args)?;
     for name in &names {
-        if !known.is_empty() && !known.iter().any(|host| host == name.as_str()) {
+        if !known.is_empty() && !known.iter().any(|host| host == name.as_str()) && !is_marked(name) {
             let way_out = suggestion(name.as_str(), known.iter().map(String::as_str), "none is configured");
             return Err(Error::new(ErrorKind::Invalid, format!("there is no host {name}; {way_out}")));
         }
@@ -124,13 +127,18 @@ fn hosts(args: &PauseArgs) -> Result<Vec<Option<HostName>>> {
     Ok(names.into_iter().map(Some).collect())
 }
 
+/// Whether it is named as hosts are that options describe, or that are another machine's.
+fn is_marked(name: &HostName) -> bool {
+    [DOCKER, EMBEDDED].iter().filter_map(|kind| name.as_str().strip_prefix(kind)).any(|rest| rest.starts_with('-'))
+}
+
 /// The names of hosts; none without a configuration, where any may be used.
-fn known(args: &ConfigurationArgs) -> Result<Vec<String>> {
-    let config = configuration::load(args, &configuration::loader())?;
-    let own = ["docker", "embedded"].map(str::to_owned);
-    let names = |config: longshore::config::Config| {
-        let hosts = config.hosts().map(|host| host.name.to_string());
-        hosts.chain(own).collect()
+fn known(args: &PauseArgs) -> Result<Vec<String>> {
+    let Some(config) = configuration::load(&args.configuration, &configuration::loader())? else {
+        return Ok(Vec::new());
     };
-    Ok(config.map(names).unwrap_or_default())
+    let machine = Machine::sharing(&Address::of(&args.store)?);
+    let own = [DOCKER, EMBEDDED].map(|kind| host::unconfigured(kind, &own_variable, &machine));
+    let own = own.into_iter().collect::<Result<Vec<_>>>()?;
+    Ok(config.hosts().chain(&own).map(|host| host.name.to_string()).collect())
 }

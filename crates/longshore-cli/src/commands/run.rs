@@ -21,6 +21,7 @@ use crate::{
     console::{self, Console},
     database::{Address, Database, UNRECORDED},
     described, env_file, exit, hints, host, image, job,
+    machine::Machine,
     place::{Chosen, Place},
     reader::Reader,
     recording::{self, Launching, Recording},
@@ -106,13 +107,15 @@ async fn set_up(args: &RunArgs, console: &Console) -> Result<SetUp> {
     let config = config.filter(|_| !args.place.describes_a_host());
     let bound =
         config.as_ref().and_then(|config| configuration::target(&mut reader, args.place.executor.as_deref(), config));
+    let machine = machine(args);
     let typed = match &config {
         Some(_) => None,
         None => {
             let image = &job.template.image;
             let choice = Choice::of(&args.place, image, loader.registry());
             let image = (!args.job.is_described()).then_some(image);
-            let host = host::typed(&mut reader, &args.place, choice.first(), image, loader.registry(), &own_variable)?;
+            let (kind, registry) = (choice.first(), loader.registry());
+            let host = host::typed(&mut reader, &args.place, kind, image, registry, &own_variable, &machine)?;
             Some((choice, host))
         }
     };
@@ -130,7 +133,7 @@ async fn set_up(args: &RunArgs, console: &Console) -> Result<SetUp> {
             let routing = Routing::new(&config, loader.registry(), Owner::new(UNRECORDED)?)?;
             Place::Routed { routing: Box::new(routing), bound, clock: Arc::clone(&context.clock) }
         }
-        (None, Some((choice, host))) => Place::of_host(choice, host, loader.registry(), &context)?,
+        (None, Some((choice, host))) => Place::of_host(choice, host, loader.registry(), &context, &machine)?,
         (None, None) => return Err(Error::new(ErrorKind::Unexpected, "there is neither a host nor a configuration")),
     };
     let job = job.into_job(context.clock.now());
@@ -139,6 +142,12 @@ async fn set_up(args: &RunArgs, console: &Console) -> Result<SetUp> {
         console.placed(host);
     }
     Ok(SetUp { job, place, bound: to, owner })
+}
+
+/// What tells the hosts of this machine from those of others that share the database.
+fn machine(args: &RunArgs) -> Machine {
+    let address = Address::of(&args.store).ok().filter(|_| !args.no_record);
+    address.map(|address| Machine::sharing(&address)).unwrap_or_default()
 }
 
 /// The configuration, where one counts: options that describe a host leave aside all but its templates.

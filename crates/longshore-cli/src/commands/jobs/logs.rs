@@ -18,6 +18,7 @@ use crate::{
     database::Database,
     fleet::Fleet,
     job_id,
+    machine::Machine,
     output::Output,
     text::json_line,
     values,
@@ -180,7 +181,8 @@ impl Reading<'_> {
 
     /// Shows what the host has of the output; to its end when it is followed.
     async fn live(&self, handle: &ExecutionHandle, shown: &mut Shown) -> Result<Option<LogCompleteness>> {
-        let fleet = self.fleet.get_or_try_init(|| Fleet::open(self.configuration)).await?;
+        let machine = Machine::sharing(&self.database.address);
+        let fleet = self.fleet.get_or_try_init(|| Fleet::open(self.configuration, &machine)).await?;
         let executor = fleet.executor(&handle.host).map_err(|missing| {
             let message = format!("the job runs on host {}, which is not among those known here", handle.host);
             Error::new(ErrorKind::Invalid, message).with_source(missing)
