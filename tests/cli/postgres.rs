@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::{cluster, desk::Desk};
 
-pub(crate) const TESTS: &[Test] = &tests![jobs_are_the_same_in_postgresql];
+pub(crate) const TESTS: &[Test] = &tests![jobs_are_the_same_in_postgresql, a_machines_own_hosts_are_told_from_others];
 
 /// Two folders, such as two machines have, with one database.
 async fn jobs_are_the_same_in_postgresql() {
@@ -36,4 +36,17 @@ async fn jobs_are_the_same_in_postgresql() {
     let kept = there.word("kept.db");
     let imported = there.does(&["db", "import", "--database", &kept, &file]).await;
     assert_eq!(imported, "4 jobs are new, 0 were there already\n");
+}
+
+/// Without a configuration the host is this machine's, and so is its name in a database that others share.
+async fn a_machines_own_hosts_are_told_from_others() {
+    let url = cluster::shared().unwrap().database().await;
+    let logs = tempfile::tempdir().unwrap();
+    let (shared, own) = (Desk::sharing(&url, logs.path()), Desk::new());
+    for (desk, is_marked) in [(&shared, true), (&own, false)] {
+        desk.run(&["--executor", "embedded", "--no-config"], &["exit 0"]).finish().await.exited(0);
+        let jobs = desk.json(&["jobs", "list"]).await;
+        let host = jobs[0]["host"].as_str().unwrap_or_default();
+        assert_eq!((host == "embedded", host.starts_with("embedded-")), (!is_marked, is_marked), "{jobs}");
+    }
 }
