@@ -165,6 +165,16 @@ async fn what_could_not_be_prepared_is_left_to_nobody() {
     assert_eq!(stage.states().await, [(JobStatus::Failed, AttemptState::Closed, false)]);
 }
 
+/// The same with a database that is slower than whoever tells it of the end.
+#[tokio::test(start_paused = true)]
+async fn the_end_is_stored_behind_an_intent_that_is_on_its_way() {
+    let store = Arc::new(Forgetful::new(&MemoryStore::new(), 0).lagging(Duration::from_secs(1)));
+    let stage = Stage::new(store, json!({ "images": { "missing": ["a"] } })).await;
+    let error = stage.run(&["exit 0"]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ImageUnavailable, "{error:?}");
+    assert_eq!(stage.states().await, [(JobStatus::Failed, AttemptState::Closed, false)]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_to_the_intent_is_asked_for_again() {
     let stage = Stage::new(Arc::new(Forgetful::new(&MemoryStore::new(), 3)), Value::Null).await;

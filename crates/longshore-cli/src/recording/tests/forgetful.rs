@@ -6,9 +6,12 @@ use longshore::store::{
     Submission, Submitted,
 };
 use longshore::{Error, ErrorKind, HostName, JobId, JobName, LaunchToken, Owner, Result, Timestamp, async_trait};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 /// Takes the first job and loses the answer; after that it is silent to so many calls about jobs.
@@ -16,13 +19,20 @@ use std::sync::{
 pub(super) struct Forgetful {
     inner: MemoryStore,
     silence: u32,
+    lag: Duration,
     imports: AtomicU32,
     silent: AtomicU32,
 }
 
 impl Forgetful {
     pub(super) fn new(inner: &MemoryStore, silence: u32) -> Self {
-        Self { inner: inner.clone(), silence, imports: AtomicU32::new(0), silent: AtomicU32::new(0) }
+        let (imports, silent) = (AtomicU32::new(0), AtomicU32::new(0));
+        Self { inner: inner.clone(), silence, lag: Duration::ZERO, imports, silent }
+    }
+
+    /// The same, which takes its time to take a job.
+    pub(super) fn lagging(self, lag: Duration) -> Self {
+        Self { lag, ..self }
     }
 
     fn reached(&self) -> Result<()> {
@@ -162,6 +172,7 @@ impl JobStore for Forgetful {
     /// The first answer is lost, and for a while the database with it.
     async fn import(&self, archives: Vec<JobArchive>) -> Result<u64> {
         self.reached()?;
+        tokio::time::sleep(self.lag).await;
         let imported = self.inner.import(archives).await?;
         match self.imports.fetch_add(1, Ordering::SeqCst) {
             0 => {
