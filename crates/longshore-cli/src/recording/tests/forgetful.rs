@@ -1,9 +1,9 @@
 //! A database whose answer to the first job is lost.
 
 use longshore::store::{
-    AttemptRecord, AttemptState, Beat, Change, Claim, Claimed, Held, Intervention, JobArchive, JobEvent, JobQuery,
-    JobRecord, JobStore, MemoryStore, NewsStream, Pause, Placer, Request, SavedTemplate, SessionId, StatusCounts,
-    Submission, Submitted,
+    Adoption, AttemptRecord, AttemptState, Beat, Change, Claim, Claimed, Held, Intervention, JobArchive, JobEvent,
+    JobQuery, JobRecord, JobStore, MemoryStore, NewsStream, Pause, Placer, Request, SavedTemplate, SessionId,
+    StatusCounts, Submission, Submitted,
 };
 use longshore::{Error, ErrorKind, HostName, JobId, JobName, LaunchToken, Owner, Result, Timestamp, async_trait};
 use std::{
@@ -131,8 +131,8 @@ impl JobStore for Forgetful {
         self.inner.close_session(session).await
     }
 
-    async fn adopt(&self, session: SessionId, most: usize, quiet_at: Timestamp) -> Result<Vec<Held>> {
-        self.inner.adopt(session, most, quiet_at).await
+    async fn adopt(&self, session: SessionId, adoption: Adoption) -> Result<Vec<Held>> {
+        self.inner.adopt(session, adoption).await
     }
 
     async fn claim(&self, claim: Claim, placer: Arc<dyn Placer>) -> Result<Claimed> {
