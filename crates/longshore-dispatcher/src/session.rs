@@ -14,7 +14,7 @@ use crate::{
     recorder::{Recorder, Recording},
     report,
     scene::{Attention, Scene, Tasks},
-    sweep,
+    scout, sweep,
     time::StoreClock,
 };
 
@@ -95,6 +95,7 @@ fn services(scene: &Arc<Scene>, recordings: Vec<Recording>, idle: &watch::Sender
     services.spawn(pulse::run(Arc::clone(scene)));
     services.spawn(hear_news(Arc::clone(scene)));
     services.spawn(attend(Arc::clone(scene)));
+    services.spawn(heed_reloads(Arc::clone(scene)));
     scene.tasks.spawn(sweep::run(Arc::clone(scene)));
     services
 }
@@ -192,6 +193,24 @@ fn wake(scene: &Scene, news: longshore_store::News) {
     if news.interventions {
         scene.wakes.interventions.notify_one();
     }
+}
+
+/// A new configuration may have room where there was none, and may serve hosts on which something was left.
+async fn heed_reloads(scene: Arc<Scene>) -> Error {
+    let mut reloads = scene.router().reloads();
+    while reloads.changed().await.is_ok() {
+        scout::discover(&scene);
+        scene.wakes.freed.notify_one();
+        while let Err(error) = scene.store().wake_queue(scene.session).await {
+            if error.kind() == ErrorKind::LeaseLost {
+                return error;
+            }
+            report::trouble(&error, "the queue can't be looked at with the new configuration; trying again");
+            scene.clock().sleep(PAUSE).await;
+        }
+        scene.wakes.queue.notify_one();
+    }
+    std::future::pending().await
 }
 
 /// Passes on what people ask of jobs.

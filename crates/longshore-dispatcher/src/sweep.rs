@@ -118,7 +118,7 @@ pub(crate) async fn run(scene: Arc<Scene>) {
         while scene.clock().now() < again_at {
             scene.clock().sleep(since(again_at, scene.clock().now())).await;
         }
-        // Nobody tells of a host that was configured again, nor of attempts whose host nobody serves any more.
+        // Nobody tells of attempts whose host nobody serves any more.
         scene.wakes.unserved.store(true, Ordering::Relaxed);
         scene.wakes.freed.notify_one();
     }

@@ -9,6 +9,7 @@ use std::{
     },
     time::Duration,
 };
+use tokio::sync::watch;
 
 use crate::{
     Clock, ContainerExecutor, ContainerJob, Error, ErrorKind, ExecutionHost, Health, HostName, Plan, Result,
@@ -101,6 +102,7 @@ impl RoutingStats {
 pub struct Router {
     snapshot: ArcSwap<RoutingSnapshot>,
     circuits: Mutex<Circuits>,
+    reloads: watch::Sender<u64>,
     jobs: AtomicU64,
     first_try: AtomicU64,
 }
@@ -112,6 +114,7 @@ impl Router {
         Self {
             snapshot: ArcSwap::from_pointee(RoutingSnapshot::new(Arc::new(table))),
             circuits: Mutex::default(),
+            reloads: watch::Sender::default(),
             jobs: AtomicU64::new(0),
             first_try: AtomicU64::new(0),
         }
@@ -187,6 +190,13 @@ impl Router {
             }
             new
         });
+        self.reloads.send_modify(|reloads| *reloads += 1);
+    }
+
+    /// How often another table was put in the place of one: it changes once the new one is in force.
+    #[must_use]
+    pub fn reloads(&self) -> watch::Receiver<u64> {
+        self.reloads.subscribe()
     }
 
     /// A host refused a launch or failed to answer: its circuit may open, or it may cool down.

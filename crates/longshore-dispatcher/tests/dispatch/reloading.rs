@@ -47,9 +47,9 @@ async fn what_runs_on_hosts_of_others_is_left_to_them() {
     stage.clock.sleep(Duration::from_secs(60)).await;
     assert!(holder(&stage, here).await.is_some());
     assert_eq!(holder(&stage, there).await, None);
-    // Once the host is served here, it is taken up by the next sign of life.
+    // Once the host is served here, it is taken up.
     router.reload(stage.table());
-    stage.clock.sleep(Duration::from_secs(20)).await;
+    stage.clock.sleep(Duration::from_secs(5)).await;
     assert!(holder(&stage, there).await.is_some());
     for id in [here, there] {
         assert_eq!((stage.finished(id).await.exit_code, stage.launches(id).await), (Some(3), 1));
@@ -68,7 +68,7 @@ async fn a_dispatcher_without_work_takes_up_what_a_host_that_comes_back_has_left
     stage.clock.sleep(Duration::from_secs(3 * 3600)).await;
     assert_eq!((holder(&stage, here).await, holder(&stage, there).await), (None, None));
     router.reload(stage.table());
-    stage.clock.sleep(Duration::from_secs(3700)).await;
+    stage.clock.sleep(Duration::from_secs(5)).await;
     assert!(holder(&stage, here).await.is_some() && holder(&stage, there).await.is_some());
     running.abort();
 }
@@ -155,4 +155,23 @@ async fn what_has_ended_and_can_not_be_removed_now_is_left_to_the_next() {
     let last = stage.dispatch();
     stage.closed(id).await;
     last.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_room_is_looked_at_again_under_a_new_configuration() {
+    let stage = Stage::new([json!({})]).limited(1);
+    let router = stage.router();
+    let dispatcher = stage.dispatcher_over(&router);
+    let running = tokio::spawn(async move { dispatcher.run().await });
+    let first = stage.submit(stage.job(&["sleep 10h"])).await;
+    stage.until(first, |job| job.status == JobStatus::Running).await;
+    let second = stage.submit(stage.job(&["sleep 10h"])).await;
+    stage.clock.sleep(Duration::from_secs(3600)).await;
+    assert_eq!(stage.store.job(second).await.unwrap().status, JobStatus::Pending);
+    let mut hosts = stage.table().hosts().to_vec();
+    hosts[0].host.max_concurrent_jobs = 2.try_into().ok();
+    router.reload(RoutingTable::builder().hosts(hosts).build().unwrap());
+    stage.clock.sleep(Duration::from_secs(5)).await;
+    assert_eq!(stage.store.job(second).await.unwrap().status, JobStatus::Running);
+    running.abort();
 }
