@@ -65,7 +65,8 @@ async fn a_dispatcher_without_work_takes_up_what_a_host_that_comes_back_has_left
     router.reload(RoutingTable::builder().hosts(Vec::new()).build().unwrap());
     let dispatcher = stage.dispatcher_over(&router);
     let running = tokio::spawn(async move { dispatcher.run().await });
-    stage.clock.sleep(Duration::from_secs(3 * 3600)).await;
+    // No sweep is near.
+    stage.clock.sleep(Duration::from_secs(3 * 3600 + 1_800)).await;
     assert_eq!((holder(&stage, here).await, holder(&stage, there).await), (None, None));
     router.reload(stage.table());
     stage.clock.sleep(Duration::from_secs(5)).await;
@@ -148,7 +149,8 @@ async fn what_has_ended_and_can_not_be_removed_now_is_left_to_the_next() {
     let running = tokio::spawn(async move { next.run().await });
     let job = stage.finished(id).await;
     router.reload(without(&stage, &job.host.unwrap()));
-    idle.wait_for(|idle| *idle).await.unwrap();
+    let idle = idle.wait_for(|idle| *idle);
+    tokio::time::timeout(Duration::from_secs(600), idle).await.expect("it waits for the removal").unwrap();
     drain.begin(DrainMode::Finish);
     running.await.unwrap().unwrap();
     assert_eq!(stage.store.attempts(id).await.unwrap()[0].state, AttemptState::Ended);
@@ -158,20 +160,20 @@ async fn what_has_ended_and_can_not_be_removed_now_is_left_to_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_for_room_is_looked_at_again_under_a_new_configuration() {
-    let stage = Stage::new([json!({})]).limited(1);
+async fn what_waits_for_a_host_is_looked_at_again_under_a_new_configuration() {
+    let stage = Stage::new([json!({}), json!({})]).limited(1);
     let router = stage.router();
+    router.reload(only_host(&stage, &"one".parse().unwrap()));
     let dispatcher = stage.dispatcher_over(&router);
     let running = tokio::spawn(async move { dispatcher.run().await });
     let first = stage.submit(stage.job(&["sleep 10h"])).await;
     stage.until(first, |job| job.status == JobStatus::Running).await;
     let second = stage.submit(stage.job(&["sleep 10h"])).await;
-    stage.clock.sleep(Duration::from_secs(3600)).await;
+    stage.clock.sleep(Duration::from_secs(5_000)).await;
     assert_eq!(stage.store.job(second).await.unwrap().status, JobStatus::Pending);
-    let mut hosts = stage.table().hosts().to_vec();
-    hosts[0].host.max_concurrent_jobs = 2.try_into().ok();
-    router.reload(RoutingTable::builder().hosts(hosts).build().unwrap());
+    router.reload(stage.table());
     stage.clock.sleep(Duration::from_secs(5)).await;
-    assert_eq!(stage.store.job(second).await.unwrap().status, JobStatus::Running);
+    let job = stage.store.job(second).await.unwrap();
+    assert_eq!((job.status, job.host.unwrap().as_str()), (JobStatus::Running, "two"));
     running.abort();
 }
