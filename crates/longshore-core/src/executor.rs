@@ -25,7 +25,8 @@ pub type EventStream = BoxStream<'static, ExecutionEvent>;
 /// # Rules for every method
 /// - `Err` means that the question could not be answered. A job's failure is a status, never an `Err`.
 /// - An unreachable provider is [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable), and nothing is
-///   concluded from it. `NotFound` is said only when the provider, asked and answering, has no such execution.
+///   concluded from it. `NotFound` is said only when the provider, asked and answering, has no such execution; another
+///   provider that stands under the same host's name, such as each machine's own engine, is one that was not reached.
 /// - Dropping a future is safe: whatever it had sent may still take effect, and calling again continues.
 /// - A handle of another executor or host is refused as [`ErrorKind::Invalid`](crate::ErrorKind::Invalid).
 /// - No secret is in any error, handle, label, status or trace.

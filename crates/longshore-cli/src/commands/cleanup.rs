@@ -131,10 +131,15 @@ async fn sweep(
     result: &mut CleanupResult,
 ) -> Result<()> {
     for leftover in find_leftovers(store, executor, owner, age, store.now().await?).await? {
-        if !result.dry_run {
-            remove_leftover(executor, &leftover).await?;
-        }
         let execution = &leftover.execution;
+        // What can't be removed keeps nothing else from being.
+        if !result.dry_run
+            && let Err(error) = remove_leftover(executor, &leftover).await
+        {
+            let (token, host) = (execution.handle.token, executor.host());
+            result.failures.push(format!("{token} on host {host} can't be removed: {}", error.chain()));
+            continue;
+        }
         result.executions.push(Orphan {
             host: executor.host().clone(),
             executor: executor.executor_type().clone(),
