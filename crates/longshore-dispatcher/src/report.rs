@@ -65,6 +65,11 @@ pub(crate) fn lost(why: &str) {
     tracing::warn!(why, "lost");
 }
 
+/// A host can't be swept now. Nothing waits for that, and the usual hosts are swept wherever there is none.
+pub(crate) fn unswept(host: &HostName, error: &Error) {
+    tracing::debug!(%host, error = %error.chain(), "the host can't be swept now");
+}
+
 /// A host's executor has panicked.
 pub(crate) fn broke_while_swept(host: &HostName) {
     tracing::error!(%host, "the host's executor broke while it was swept");

@@ -105,7 +105,7 @@ pub(crate) async fn run(scene: Arc<Scene>) {
                 match AssertUnwindSafe(sweep(&scene, executor.as_ref())).catch_unwind().await {
                     Err(_) => report::broke_while_swept(&host),
                     Ok(Err(error)) if error.kind() != ErrorKind::Unsupported => {
-                        scene.trouble(&host, &error, "the host can't be swept now");
+                        report::unswept(&host, &error);
                     }
                     Ok(_) => {}
                 }
